@@ -1,0 +1,1 @@
+//! Chappe: the messaging runtime of a game-server cluster, and its command.

@@ -1,0 +1,1 @@
+//! The client library: one player's connection to a proxy.

@@ -1,0 +1,1 @@
+//! deploy.json: read leniently, checked wholly, every error with its place.

@@ -1,0 +1,1 @@
+//! The master: membership, logins, the player directory and the HTTP control port.

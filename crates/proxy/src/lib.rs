@@ -1,0 +1,1 @@
+//! The proxy: WebSocket clients on one side, the cluster on the other.

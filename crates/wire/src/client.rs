@@ -1,0 +1,1 @@
+//! What a proxy and a player's game say to each other.
