@@ -1,1 +1,78 @@
-//! How bytes get from one node to another: memory and local links behind one trait.
+//! How bytes get from one node to another.
+//!
+//! One trait, [`Link`], and its implementations: [`memory`] between nodes of one process and [`local`] between
+//! processes of one machine. A link knows nothing of frames: it carries two streams of bytes, in order, and
+//! says when the other side has gone. What the bytes mean, and every promise about messages, stands one layer
+//! up, once for all links; `tests/conformance` runs one list over each.
+
+mod buffer;
+pub mod local;
+pub mod memory;
+
+pub use buffer::Buffer;
+
+use chappe_wire::NodeId;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// What [`Link::dial`] returns.
+pub type Dialing = Pin<Box<dyn Future<Output = io::Result<Box<dyn Conn>>>>>;
+
+/// A way to reach other nodes and to be reached by them.
+pub trait Link {
+    /// The link's one word: `memory`, `local`.
+    fn name(&self) -> &'static str;
+
+    /// Starts to take connections for the node `me`.
+    ///
+    /// # Errors
+    /// [`ListenError::IdTaken`] when a live node listens under that id already; [`ListenError::Io`].
+    fn listen(&self, me: NodeId) -> Result<Box<dyn Listener>, ListenError>;
+
+    /// Connects to the node `to`. Fails with [`io::ErrorKind::NotFound`] or
+    /// [`io::ErrorKind::ConnectionRefused`] while nobody listens there.
+    fn dial(&self, to: NodeId) -> Dialing;
+}
+
+/// Takes connections.
+pub trait Listener {
+    /// The next connection. An error is that one connection's; listening goes on.
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Box<dyn Conn>>>;
+}
+
+/// One connection: two streams of bytes.
+pub trait Conn {
+    /// Appends what has arrived to `into`. `Ok(0)` says that the other side has closed.
+    fn poll_read(&self, cx: &mut Context<'_>, into: &mut Buffer) -> Poll<io::Result<usize>>;
+
+    /// Hands over as much of `from` as the other side has room for, without waiting, and takes it out of
+    /// `from`. What is left waits for [`Conn::poll_writable`].
+    ///
+    /// # Errors
+    /// The connection's end.
+    fn try_write(&self, from: &mut Buffer) -> io::Result<()>;
+
+    /// Waits until [`Conn::try_write`] can go on.
+    fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Says that nothing more will be written. What was handed over before still arrives.
+    fn close(&self);
+}
+
+/// Why a node cannot listen.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// A live node has that id.
+    #[error("id {0} is taken: a live node on this machine holds it")]
+    IdTaken(NodeId),
+    /// The system says no.
+    #[error("cannot listen at {place}: {source}")]
+    Io {
+        /// The socket's path.
+        place: String,
+        /// What the system said.
+        source: io::Error,
+    },
+}

@@ -12,10 +12,9 @@ use crate::{NodeId, Reason, Row, WireError};
 /// A topic's three names (namespace, system, event) are joined by this byte; so are a module and its method.
 pub const SEPARATOR: u8 = 0;
 
-const RECEIPT: u8 = 0x01;
-const STAMPED: u8 = 0x02;
-const ORIGIN: u8 = 0x04;
-const ONE_WAY: u8 = 0x08;
+const STAMPED: u8 = 0x01;
+const ORIGIN: u8 = 0x02;
+const ONE_WAY: u8 = 0x04;
 
 const EVENT: u8 = 1;
 const REQUEST: u8 = 2;
@@ -45,14 +44,12 @@ pub struct Meta {
     pub stamp: u64,
     /// The player it came from, for what clients send.
     pub origin: Option<Origin>,
-    /// Whether the sender waits for a receipt: the receiver acknowledges at the end of its turn.
-    pub receipt: bool,
 }
 
 impl Meta {
     /// Meta of a message of `row` with nothing else set.
     pub fn of(row: Row) -> Meta {
-        Meta { row, stamp: 0, origin: None, receipt: false }
+        Meta { row, stamp: 0, origin: None }
     }
 }
 
@@ -111,7 +108,8 @@ pub enum Body<'a> {
     },
     /// Nothing but the frame's acknowledgement.
     Ack,
-    /// The frame of that number was taken in but not delivered. Sent only where a receipt was asked for.
+    /// The frame of that number was taken in but not delivered. It stands in front of any acknowledgement
+    /// that covers the frame.
     Nack {
         /// The frame's sequence number.
         seq: u32,
@@ -150,10 +148,8 @@ impl<'a> Envelope<'a> {
             Body::Close { .. } => (CLOSE, false),
         };
         let flag = |on: bool, bit: u8| if on { bit } else { 0 };
-        let flags = flag(meta.receipt, RECEIPT)
-            | flag(meta.stamp != 0, STAMPED)
-            | flag(meta.origin.is_some(), ORIGIN)
-            | flag(one_way, ONE_WAY);
+        let flags =
+            flag(meta.stamp != 0, STAMPED) | flag(meta.origin.is_some(), ORIGIN) | flag(one_way, ONE_WAY);
         out.extend_from_slice(&[kind, flags, meta.row.code()]);
         if meta.stamp != 0 {
             out.extend_from_slice(&meta.stamp.to_le_bytes());
@@ -216,7 +212,7 @@ impl<'a> Envelope<'a> {
         } else {
             None
         };
-        let meta = Meta { row, stamp, origin, receipt: flags & RECEIPT != 0 };
+        let meta = Meta { row, stamp, origin };
         let body = match kind {
             EVENT => Body::Event { topic: from.name("topic")? },
             REQUEST => Body::Request {
@@ -328,11 +324,10 @@ mod tests {
 
     fn metas() -> impl Strategy<Value = Meta> {
         let origin = proptest::option::of((any::<u64>(), any::<u64>(), any::<i64>()));
-        (0..Row::COUNT, any::<u64>(), origin, any::<bool>()).prop_map(|(row, stamp, origin, receipt)| Meta {
+        (0..Row::COUNT, any::<u64>(), origin).prop_map(|(row, stamp, origin)| Meta {
             row: Row::ALL[row],
             stamp,
             origin: origin.map(|(uid, epoch, proxy)| Origin { uid, epoch, proxy: NodeId(proxy) }),
-            receipt,
         })
     }
 
