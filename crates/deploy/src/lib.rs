@@ -1,1 +1,37 @@
-//! deploy.json: read leniently, checked wholly, every error with its place.
+//! deploy.json: read leniently, checked wholly, every error with its place (spec/apollo.md section 5).
+//!
+//! ```text
+//! text -> json -> field -> entry, limits -> read -> check -> Deploy
+//!                                                              |-> modules   who declares which module
+//!                                                              |-> probe     is this machine ready for it?
+//!                                                              `-> run_dir   where its sockets stand
+//! ```
+//!
+//! [`Deploy::load`] is the one way in. It answers either a [`Deploy`] whose every promise holds (ids are unique, ports
+//! do not clash, mods exist, there is a master) or all that is wrong with the file at once, as [`DeployErrors`].
+//! What depends on the machine and not on the file (free ports, built programs) is asked for apart:
+//! [`Deploy::probe_ports`], [`Deploy::check_programs`].
+
+mod check;
+mod deploy;
+mod entry;
+mod error;
+mod field;
+mod json;
+mod limits;
+mod modules;
+mod place;
+mod probe;
+mod read;
+mod report;
+mod run_dir;
+mod suggest;
+#[cfg(test)]
+mod tests;
+
+pub use deploy::Deploy;
+pub use entry::NodeEntry;
+pub use error::{DeployError, DeployErrors, Notice, Problem, Warning};
+pub use limits::{Limits, Timing};
+pub use place::Place;
+pub use run_dir::SOCKET_NAME_MAX;

@@ -1,0 +1,85 @@
+//! A deploy.json that was read and found right.
+
+use std::path::{Path, PathBuf};
+
+use crate::entry::NodeEntry;
+use crate::error::{DeployErrors, Problem, Warning};
+use crate::limits::{Limits, Timing};
+use crate::read;
+
+/// What a deploy.json says, checked: there is a master, ids are unique, no two nodes of a host listen on one port, the
+/// directories of all mods are there (spec/apollo.md section 5).
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Deploy {
+    /// The cluster's name: `cluster`, or the file's stem, or its directory's name for a file `deploy.json`.
+    /// Any text that is not blank: what uses it as a part of a path or a subject must encode it.
+    pub cluster: String,
+    /// The file as the caller named it, for messages.
+    pub file: String,
+    /// The file, absolute.
+    pub path: PathBuf,
+    /// The file's directory, absolute: what the relative paths in it were resolved against.
+    pub dir: PathBuf,
+    /// All nodes, those of a `num` one by one: the master first, then proxies, lobbies, games and services, each in the
+    /// order of the file.
+    pub nodes: Vec<NodeEntry>,
+    /// How much of everything.
+    pub limits: Limits,
+    /// How long.
+    pub timing: Timing,
+    /// Whether messages are stamped, so that their latency can be told (`measure`, default false).
+    pub measure: bool,
+    /// Where the cluster keeps its data (`data_dir`), absolute; it need not exist.
+    pub data_dir: Option<PathBuf>,
+    /// The `engine` value, not looked into.
+    pub engine: Option<serde_json::Value>,
+    /// The keys at the top that mean nothing here.
+    pub extra: serde_json::Map<String, serde_json::Value>,
+    /// The file with its symbolic links resolved: what tells one cluster on a machine from another.
+    pub(crate) canonical: PathBuf,
+}
+
+impl Deploy {
+    /// Reads and checks the file at `path`.
+    ///
+    /// # Errors
+    /// All that is wrong with it, sorted by place; one that names the file alone if it cannot be read.
+    pub fn load(path: impl AsRef<Path>) -> Result<(Deploy, Vec<Warning>), DeployErrors> {
+        let path = path.as_ref();
+        let file = path.display().to_string();
+        let bytes = std::fs::read(path).map_err(|error| {
+            DeployErrors::whole_file(&file, Problem::Unreadable { reason: error.to_string() })
+        })?;
+        let text = read::utf8(&bytes, &file)?;
+        Deploy::parse(text, path)
+    }
+
+    /// Checks `text` as what stands in the file `path`, which need not exist; its directory is what mods are looked
+    /// for in.
+    ///
+    /// # Errors
+    /// All that is wrong with it, sorted by place.
+    pub fn parse(text: &str, path: impl AsRef<Path>) -> Result<(Deploy, Vec<Warning>), DeployErrors> {
+        read::deploy(text, path.as_ref())
+    }
+
+    /// The node with that id; looked for one by one, so not for the path of every message.
+    #[must_use]
+    pub fn node(&self, id: i64) -> Option<&NodeEntry> {
+        self.nodes.iter().find(|node| node.id == id)
+    }
+
+    /// The master: every deploy has one, and it stands first.
+    #[must_use]
+    pub fn master(&self) -> &NodeEntry {
+        &self.nodes[0]
+    }
+
+    /// The most players on `node`: its own `max_players`, else `limits.players`. `None` is no limit, which is also
+    /// what a `max_players` of 0 says.
+    #[must_use]
+    pub fn max_players(&self, node: &NodeEntry) -> Option<u32> {
+        node.max_players.or(self.limits.players).filter(|&most| most > 0)
+    }
+}
