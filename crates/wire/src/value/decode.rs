@@ -6,6 +6,7 @@
 use serde::de::{self, Deserialize, DeserializeOwned, DeserializeSeed, Unexpected, Visitor};
 
 use super::error::{Refusal, Step, ValueError};
+use super::format::{Head, Reader, check_key};
 use super::{MAX_DEPTH, Value};
 
 /// Reads a value that owns what it holds from all of `bytes`.
@@ -25,16 +26,16 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ValueError> {
 /// # Errors
 /// As [`decode`].
 pub fn decode_borrowed<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, ValueError> {
-    let mut decoder = Decoder { rest: bytes, depth: 0 };
+    let mut decoder = Decoder { input: Reader { rest: bytes }, depth: 0 };
     let value = T::deserialize(&mut decoder)?;
-    match decoder.rest.len() {
+    match decoder.input.rest.len() {
         0 => Ok(value),
         extra => Err(Refusal::Trailing(extra).into()),
     }
 }
 
 struct Decoder<'de> {
-    rest: &'de [u8],
+    input: Reader<'de>,
     /// How many lists and maps are open.
     depth: usize,
 }
@@ -48,7 +49,7 @@ impl<'de> de::Deserializer<'de> for &mut Decoder<'de> {
     }
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
-        match self.head()? {
+        match self.input.head()? {
             Head::Map(len) => self.map(len, Naming::Keys, visitor),
             head => self.after(head, visitor),
         }
@@ -60,7 +61,7 @@ impl<'de> de::Deserializer<'de> for &mut Decoder<'de> {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, ValueError> {
-        match self.head()? {
+        match self.input.head()? {
             Head::Map(len) => self.map(len, Naming::Fields, visitor),
             // serde would take a list by position; a reordered field would then change the meaning in silence.
             Head::List(_) => Err(de::Error::invalid_type(Unexpected::Seq, &visitor)),
@@ -69,8 +70,8 @@ impl<'de> de::Deserializer<'de> for &mut Decoder<'de> {
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueError> {
-        if let [0xc0, rest @ ..] = self.rest {
-            self.rest = rest;
+        if let [0xc0, rest @ ..] = self.input.rest {
+            self.input.rest = rest;
             return visitor.visit_none();
         }
         visitor.visit_some(self)
@@ -90,8 +91,10 @@ impl<'de> de::Deserializer<'de> for &mut Decoder<'de> {
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, ValueError> {
-        match self.head()? {
-            Head::Str(len) => visitor.visit_enum(de::value::BorrowedStrDeserializer::new(self.text(len)?)),
+        match self.input.head()? {
+            Head::Str(len) => {
+                visitor.visit_enum(de::value::BorrowedStrDeserializer::new(self.input.text(len)?))
+            }
             Head::Map(1) => {
                 self.enter()?;
                 let value = visitor.visit_enum(Variant { decoder: self, name: "" })?;
@@ -119,8 +122,8 @@ impl<'de> Decoder<'de> {
             Head::Unsigned(n) => visitor.visit_u64(n),
             Head::Negative(n) => visitor.visit_i64(n),
             Head::Float(x) => visitor.visit_f64(x),
-            Head::Str(len) => visitor.visit_borrowed_str(self.text(len)?),
-            Head::Bytes(len) => visitor.visit_borrowed_bytes(self.take(len)?),
+            Head::Str(len) => visitor.visit_borrowed_str(self.input.text(len)?),
+            Head::Bytes(len) => visitor.visit_borrowed_bytes(self.input.take(len)?),
             Head::List(len) => self.list(len, visitor),
             Head::Map(len) => self.map(len, Naming::Keys, visitor),
         }
@@ -159,110 +162,6 @@ impl<'de> Decoder<'de> {
         }
         self.depth += 1;
         Ok(())
-    }
-
-    fn head(&mut self) -> Result<Head, ValueError> {
-        Ok(match self.byte()? {
-            n @ 0x00..=0x7f => Head::Unsigned(n.into()),
-            n @ 0x80..=0x8f => self.map_of((n & 0x0f).into())?,
-            n @ 0x90..=0x9f => self.list_of((n & 0x0f).into())?,
-            n @ 0xa0..=0xbf => Head::Str((n & 0x1f).into()),
-            0xc0 => Head::Nil,
-            0xc1 => return Err(Refusal::Reserved.into()),
-            0xc2 => Head::Bool(false),
-            0xc3 => Head::Bool(true),
-            0xc4 => Head::Bytes(self.byte()?.into()),
-            0xc5 => Head::Bytes(self.u16()?.into()),
-            0xc6 => Head::Bytes(self.u32()? as usize),
-            0xc7..=0xc9 | 0xd4..=0xd8 => return Err(Refusal::Extension.into()),
-            0xca => Head::Float(f32::from_be_bytes(self.array()?).into()),
-            0xcb => Head::Float(f64::from_be_bytes(self.array()?)),
-            0xcc => Head::Unsigned(self.byte()?.into()),
-            0xcd => Head::Unsigned(self.u16()?.into()),
-            0xce => Head::Unsigned(self.u32()?.into()),
-            0xcf => Head::Unsigned(u64::from_be_bytes(self.array()?)),
-            0xd0 => Head::signed(i8::from_be_bytes(self.array()?).into()),
-            0xd1 => Head::signed(i16::from_be_bytes(self.array()?).into()),
-            0xd2 => Head::signed(i32::from_be_bytes(self.array()?).into()),
-            0xd3 => Head::signed(i64::from_be_bytes(self.array()?)),
-            0xd9 => Head::Str(self.byte()?.into()),
-            0xda => Head::Str(self.u16()?.into()),
-            0xdb => Head::Str(self.u32()? as usize),
-            0xdc => {
-                let len = self.u16()?;
-                self.list_of(len.into())?
-            }
-            0xdd => {
-                let len = self.u32()?;
-                self.list_of(len as usize)?
-            }
-            0xde => {
-                let len = self.u16()?;
-                self.map_of(len.into())?
-            }
-            0xdf => {
-                let len = self.u32()?;
-                self.map_of(len as usize)?
-            }
-            n @ 0xe0..=0xff => Head::Negative((n as i8).into()),
-        })
-    }
-
-    /// A list of `len` items, each of which takes at least a byte that must be there.
-    fn list_of(&self, len: usize) -> Result<Head, ValueError> {
-        if len > self.rest.len() { Err(Refusal::Truncated.into()) } else { Ok(Head::List(len)) }
-    }
-
-    /// A map of `len` pairs, each of which takes at least two bytes that must be there.
-    fn map_of(&self, len: usize) -> Result<Head, ValueError> {
-        if len > self.rest.len() / 2 { Err(Refusal::Truncated.into()) } else { Ok(Head::Map(len)) }
-    }
-
-    fn text(&mut self, len: usize) -> Result<&'de str, ValueError> {
-        std::str::from_utf8(self.take(len)?).map_err(|_| Refusal::NotUtf8.into())
-    }
-
-    fn take(&mut self, len: usize) -> Result<&'de [u8], ValueError> {
-        let (taken, rest) = self.rest.split_at_checked(len).ok_or(Refusal::Truncated)?;
-        self.rest = rest;
-        Ok(taken)
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], ValueError> {
-        let (taken, rest) = self.rest.split_first_chunk::<N>().ok_or(Refusal::Truncated)?;
-        self.rest = rest;
-        Ok(*taken)
-    }
-
-    fn byte(&mut self) -> Result<u8, ValueError> {
-        self.array().map(|[byte]| byte)
-    }
-
-    fn u16(&mut self) -> Result<u16, ValueError> {
-        self.array().map(u16::from_be_bytes)
-    }
-
-    fn u32(&mut self) -> Result<u32, ValueError> {
-        self.array().map(u32::from_be_bytes)
-    }
-}
-
-/// What the first bytes of a value say it is.
-enum Head {
-    Nil,
-    Bool(bool),
-    Unsigned(u64),
-    Negative(i64),
-    Float(f64),
-    Str(usize),
-    Bytes(usize),
-    List(usize),
-    Map(usize),
-}
-
-impl Head {
-    fn signed(n: i64) -> Self {
-        u64::try_from(n).map_or(Self::Negative(n), Self::Unsigned)
     }
 }
 
@@ -321,7 +220,7 @@ impl<'de> de::MapAccess<'de> for &mut Pairs<'_, 'de> {
             return Ok(None);
         }
         self.left -= 1;
-        self.key = self.decoder.rest;
+        self.key = self.decoder.input.rest;
         check_key(self.key)?;
         seed.deserialize(&mut *self.decoder).map(Some)
     }
@@ -338,7 +237,8 @@ impl<'de> de::MapAccess<'de> for &mut Pairs<'_, 'de> {
 impl Naming {
     #[cold]
     fn step(self, input: &[u8]) -> Step {
-        let key = Value::deserialize(&mut Decoder { rest: input, depth: 0 }).unwrap_or_default();
+        let key =
+            Value::deserialize(&mut Decoder { input: Reader { rest: input }, depth: 0 }).unwrap_or_default();
         match (self, key) {
             (Self::Fields, Value::Str(name)) => Step::Field(name),
             (_, key) => Step::key(&key),
@@ -357,10 +257,10 @@ impl<'de> de::EnumAccess<'de> for Variant<'_, 'de> {
     type Variant = Self;
 
     fn variant_seed<V: DeserializeSeed<'de>>(mut self, seed: V) -> Result<(V::Value, Self), ValueError> {
-        let Head::Str(len) = self.decoder.head()? else {
+        let Head::Str(len) = self.decoder.input.head()? else {
             return Err(de::Error::custom("expected the name of a variant"));
         };
-        self.name = self.decoder.text(len)?;
+        self.name = self.decoder.input.text(len)?;
         let value = seed.deserialize(de::value::BorrowedStrDeserializer::<ValueError>::new(self.name))?;
         Ok((value, self))
     }
@@ -390,16 +290,4 @@ impl<'de> de::VariantAccess<'de> for Variant<'_, 'de> {
         de::Deserializer::deserialize_struct(self.decoder, "", fields, visitor)
             .map_err(|error| error.within(Step::variant(self.name)))
     }
-}
-
-/// Refuses the key at the beginning of `input` if no Python dict could hold it or find it again.
-pub(super) fn check_key(input: &[u8]) -> Result<(), ValueError> {
-    let nan = match input {
-        [0x90..=0x9f | 0xdc | 0xdd, ..] => return Err(Refusal::KeyKind("list").into()),
-        [0x80..=0x8f | 0xde | 0xdf, ..] => return Err(Refusal::KeyKind("map").into()),
-        [0xca, a, b, c, d, ..] => f32::from_be_bytes([*a, *b, *c, *d]).is_nan(),
-        [0xcb, a, b, c, d, e, f, g, h, ..] => f64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]).is_nan(),
-        _ => false,
-    };
-    if nan { Err(Refusal::NanKey.into()) } else { Ok(()) }
 }

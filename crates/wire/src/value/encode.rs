@@ -5,8 +5,8 @@
 
 use serde::ser::{self, Serialize};
 
-use super::decode::check_key;
 use super::error::{Refusal, Step, ValueError};
+use super::format::{Shape, check_key, put, put_bytes, put_int, put_str, put_uint};
 use super::{MAX_DEPTH, Value};
 
 /// `value` as MessagePack, every number and length in its shortest form, structs as maps with their field names.
@@ -84,15 +84,12 @@ impl<'a, 'b> ser::Serializer for &'a mut Encoder<'b> {
     }
 
     fn serialize_i64(self, n: i64) -> Result<(), ValueError> {
-        match u64::try_from(n) {
-            Ok(n) => put_unsigned(self.out, n),
-            Err(_) => put_negative(self.out, n),
-        }
+        put_int(self.out, n);
         Ok(())
     }
 
     fn serialize_u64(self, n: u64) -> Result<(), ValueError> {
-        put_unsigned(self.out, n);
+        put_uint(self.out, n);
         Ok(())
     }
 
@@ -124,13 +121,7 @@ impl<'a, 'b> ser::Serializer for &'a mut Encoder<'b> {
     }
 
     fn serialize_bytes(self, bytes: &[u8]) -> Result<(), ValueError> {
-        match fits(bytes.len())? {
-            n @ 0..=0xff => put(self.out, 0xc4, (n as u8).to_be_bytes()),
-            n @ 0x100..=0xffff => put(self.out, 0xc5, (n as u16).to_be_bytes()),
-            n => put(self.out, 0xc6, n.to_be_bytes()),
-        }
-        self.out.extend_from_slice(bytes);
-        Ok(())
+        put_bytes(self.out, bytes)
     }
 
     fn serialize_seq(self, len: Option<usize>) -> Result<Open<'a, 'b>, ValueError> {
@@ -257,7 +248,7 @@ impl<'b> Encoder<'b> {
         self.depth += 1;
         let head_at = self.out.len();
         let declared = len.unwrap_or(0);
-        put_head(self.out, shape, declared)?;
+        shape.put_head(self.out, declared)?;
         let key_at = self.out.len();
         Ok(Open { variant: None, head_at, declared, count: 0, key_at, shape, encoder: self })
     }
@@ -274,12 +265,6 @@ impl<'b> Encoder<'b> {
         content.variant = Some(variant);
         Ok(content)
     }
-}
-
-#[derive(Clone, Copy)]
-enum Shape {
-    List,
-    Map,
 }
 
 /// A list or map whose items are being written.
@@ -325,8 +310,8 @@ impl Open<'_, '_> {
     fn close(self) -> Result<(), ValueError> {
         if self.count != self.declared {
             let mut head = Vec::new();
-            put_head(&mut head, self.shape, self.count)?;
-            let old = head_size(self.declared);
+            self.shape.put_head(&mut head, self.count)?;
+            let old = Shape::head_size(self.declared);
             self.encoder.out.splice(self.head_at..self.head_at + old, head);
         }
         self.encoder.depth -= if self.variant.is_some() { 2 } else { 1 };
@@ -407,68 +392,4 @@ record!(SerializeStruct, SerializeStructVariant);
 #[cold]
 fn written_key(key: &[u8]) -> Step {
     Step::key(&super::decode(key).unwrap_or(Value::Nil))
-}
-
-fn put<const N: usize>(out: &mut Vec<u8>, marker: u8, bytes: [u8; N]) {
-    out.push(marker);
-    out.extend_from_slice(&bytes);
-}
-
-fn put_unsigned(out: &mut Vec<u8>, n: u64) {
-    match n {
-        0..=0x7f => out.push(n as u8),
-        0x80..=0xff => put(out, 0xcc, (n as u8).to_be_bytes()),
-        0x100..=0xffff => put(out, 0xcd, (n as u16).to_be_bytes()),
-        0x1_0000..=0xffff_ffff => put(out, 0xce, (n as u32).to_be_bytes()),
-        _ => put(out, 0xcf, n.to_be_bytes()),
-    }
-}
-
-fn put_negative(out: &mut Vec<u8>, n: i64) {
-    const I8: i64 = i8::MIN as i64;
-    const I16: i64 = i16::MIN as i64;
-    const I32: i64 = i32::MIN as i64;
-    match n {
-        -32.. => out.push(n as u8),
-        I8.. => put(out, 0xd0, (n as i8).to_be_bytes()),
-        I16.. => put(out, 0xd1, (n as i16).to_be_bytes()),
-        I32.. => put(out, 0xd2, (n as i32).to_be_bytes()),
-        _ => put(out, 0xd3, n.to_be_bytes()),
-    }
-}
-
-fn put_str(out: &mut Vec<u8>, text: &str) -> Result<(), ValueError> {
-    match fits(text.len())? {
-        n @ 0..=31 => out.push(0xa0 | n as u8),
-        n @ 32..=0xff => put(out, 0xd9, (n as u8).to_be_bytes()),
-        n @ 0x100..=0xffff => put(out, 0xda, (n as u16).to_be_bytes()),
-        n => put(out, 0xdb, n.to_be_bytes()),
-    }
-    out.extend_from_slice(text.as_bytes());
-    Ok(())
-}
-
-fn put_head(out: &mut Vec<u8>, shape: Shape, len: usize) -> Result<(), ValueError> {
-    let (short, medium, long) = match shape {
-        Shape::List => (0x90, 0xdc, 0xdd),
-        Shape::Map => (0x80, 0xde, 0xdf),
-    };
-    match fits(len)? {
-        n @ 0..=15 => out.push(short | n as u8),
-        n @ 16..=0xffff => put(out, medium, (n as u16).to_be_bytes()),
-        n => put(out, long, n.to_be_bytes()),
-    }
-    Ok(())
-}
-
-fn head_size(len: usize) -> usize {
-    match len {
-        0..=15 => 1,
-        16..=0xffff => 3,
-        _ => 5,
-    }
-}
-
-fn fits(len: usize) -> Result<u32, ValueError> {
-    u32::try_from(len).map_err(|_| Refusal::TooLong(len).into())
 }

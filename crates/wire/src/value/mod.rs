@@ -23,14 +23,21 @@ mod display;
 mod encode;
 mod equal;
 mod error;
+mod format;
+mod json;
 mod model;
+mod sanitize;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use decode::{decode, decode_borrowed};
 pub use encode::{encode, encode_into, encode_limited};
 pub use error::{Refusal, ValueError};
+pub use json::{from_json, json_to_msgpack, msgpack_to_json, to_json};
+pub use sanitize::{Sanitized, sanitize};
 
 /// How many lists and maps may stand inside each other, the outermost counted. Deeper data is refused both when
-/// it is encoded and when it is decoded, so recursion is bounded on every node.
+/// it is encoded and when it is decoded, so that recursion is bounded on every node.
 pub const MAX_DEPTH: usize = 64;
 
 /// One piece of data of any shape (spec/apollo.md section 2, "Data").
@@ -153,5 +160,7 @@ impl Value {
     }
 }
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;
