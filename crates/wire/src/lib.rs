@@ -1,7 +1,7 @@
 //! Frames, envelopes and values: what crosses between nodes and clients, as bytes.
 //!
 //! Pure: no I/O, no clock. In the order in which data flows: [`frame`] finds frames in a stream, [`envelope`]
-//! reads what they carry, [`value`] reads a payload when a handler asks for it. [`hello`] is the handshake in
+//! reads what they carry, [`mod@value`] reads a payload when a handler asks for it. [`hello`] is the handshake in
 //! front of a stream, [`client`] what a proxy and a player's game say to each other. [`Reason`] and [`Row`] are
 //! the stable codes that all of them share.
 

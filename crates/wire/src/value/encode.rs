@@ -16,7 +16,7 @@ use super::{MAX_DEPTH, Value};
 /// # Errors
 /// When the data breaks a rule of spec/apollo.md section 2 ("Data"), with the path to the place.
 pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, ValueError> {
-    let mut out = Vec::with_capacity(64);
+    let mut out = Vec::with_capacity(128);
     encode_into(&mut out, value)?;
     Ok(out)
 }

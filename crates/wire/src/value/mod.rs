@@ -17,7 +17,7 @@
 //! # Ok::<(), value::ValueError>(())
 //! ```
 
-mod build;
+mod convert;
 mod decode;
 mod display;
 mod encode;
