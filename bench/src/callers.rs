@@ -38,6 +38,7 @@ pub(crate) async fn rpc(bench: &mut Bench) -> Result<Tally> {
         while let Some(frame) = pipe.inbox.next_frame()? {
             let slot = desk.slots.get_mut(frame.id as usize).context("an answer to no call")?;
             slot.answer.extend_from_slice(frame.body);
+            slot.is_answered = true;
             if let Some(caller) = slot.caller.take() {
                 caller.wake();
             }
@@ -86,6 +87,7 @@ struct Open {
 #[derive(Default)]
 struct Slot {
     caller: Option<Waker>,
+    is_answered: bool,
     answer: Vec<u8>,
 }
 
@@ -107,7 +109,7 @@ impl Desk {
 
     fn poll_answer(&self, slot: usize, answer: &mut Vec<u8>, cx: &mut Context<'_>) -> Poll<()> {
         let slot = &mut self.lock().slots[slot];
-        if slot.answer.is_empty() {
+        if !std::mem::take(&mut slot.is_answered) {
             slot.caller = Some(cx.waker().clone());
             return Poll::Pending;
         }

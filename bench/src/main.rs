@@ -4,12 +4,17 @@
 //! program again, in a hidden role, with peers that are this program too.
 
 mod bare;
+mod brokers;
 mod callers;
 mod harness;
 mod job;
 mod measure;
+mod nats;
 mod pipe;
 mod raw;
+mod redis;
+mod tonic_;
+mod ws_relay;
 
 use std::thread;
 
@@ -43,12 +48,21 @@ enum Role {
         /// Which of the peers this is.
         index: usize,
     },
+    /// Keeps a broker's server running.
+    #[command(hide = true)]
+    Keep {
+        /// Which.
+        server: brokers::Server,
+    },
 }
 
 fn main() -> Result<()> {
+    // A thousand WebSocket connections are more than the usual limit allows.
+    rlimit::increase_nofile_limit(u64::MAX)?;
     match Cli::parse().role {
         Some(Role::Drive { job }) => drive(serde_json::from_str(&job)?),
         Some(Role::Peer { job, index }) => peer(serde_json::from_str(&job)?, index),
+        Some(Role::Keep { server }) => brokers::keep(server),
         None => bail!("not yet"),
     }
 }
@@ -59,8 +73,11 @@ fn drive(job: Job) -> Result<()> {
     let tally = runtime.block_on(async {
         match bench.job.engine {
             Engine::Bare => bare::rpc(&mut bench).await,
+            Engine::NatsRequest | Engine::NatsInbox => nats::drive(&mut bench).await,
+            Engine::Redis => redis::drive(&mut bench).await,
             Engine::Raw => raw::drive(&mut bench).await,
-            _ => bail!("not yet"),
+            Engine::Tonic => tonic_::drive(&mut bench).await,
+            Engine::Relay => ws_relay::drive(&mut bench).await,
         }
     })?;
     println!("{}", serde_json::to_string(&bench.finish(tally)?)?);
@@ -73,7 +90,10 @@ fn peer(job: Job, index: usize) -> Result<()> {
     runtime.block_on(async {
         match post.job.engine {
             Engine::Raw | Engine::Bare => raw::peer(post).await,
-            _ => bail!("not yet"),
+            Engine::NatsRequest | Engine::NatsInbox => nats::peer(post).await,
+            Engine::Redis => redis::peer(post).await,
+            Engine::Tonic => tonic_::peer(post).await,
+            Engine::Relay => ws_relay::peer(post).await,
         }
     })?;
     // The driver asks for the counts after the work has ended: stay until it closes our standard input.

@@ -128,11 +128,6 @@ impl Outbox {
         push_frame(&mut self.bytes, id, body);
     }
 
-    /// How many bytes wait.
-    pub(crate) fn len(&self) -> usize {
-        self.bytes.len() - self.written
-    }
-
     fn poll_flush(&mut self, stream: &mut UnixStream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.written < self.bytes.len() {
             let sent = ready!(Pin::new(&mut *stream).poll_write(cx, &self.bytes[self.written..]))?;
