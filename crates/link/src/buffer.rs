@@ -26,7 +26,7 @@ impl Buffer {
 
     /// Takes `count` bytes off the front.
     pub fn consume(&mut self, count: usize) {
-        self.start = (self.start + count).min(self.bytes.len());
+        self.start = self.start.saturating_add(count).min(self.bytes.len());
         if self.start == self.bytes.len() {
             self.bytes.clear();
             self.start = 0;

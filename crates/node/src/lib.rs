@@ -1,1 +1,46 @@
 //! One node: its loop, inbox, systems, handlers, requests and timers, on one thread.
+//!
+//! Data flows one way: `connect` gets connections, `inbox` turns bytes into frames, envelopes and calls of
+//! handlers, handlers send through `send`, `rpc` and `waiting`, and the end of each turn (`node`) writes to each
+//! peer, at once, all that the turn has produced. `members` is the node's place in the cluster, `players` who is
+//! on it, `control` what the runtime's parts say to each other. [`system`] holds the calls that games use.
+
+mod clock;
+mod config;
+mod connect;
+pub mod control;
+mod error;
+mod event;
+mod inbox;
+mod listeners;
+mod members;
+mod node;
+mod peer;
+mod players;
+mod pulse;
+mod rpc;
+mod run;
+mod send;
+mod stats;
+pub mod system;
+mod timers;
+mod waiting;
+
+pub use chappe_route::{Address, Changed, Declared, Member, NoRoute, State, View, ViewChange};
+pub use clock::unix_nanos;
+pub use config::{Config, Limits, Timing};
+pub use error::{Failure, NodeError, SendError};
+pub use event::{Event, OwnedEvent};
+pub use listeners::{ListenerId, MAX_PRIORITY};
+pub use node::Node;
+pub use players::Player;
+pub use rpc::{Call, DEFAULT_TIMEOUT, Data, Reply, Responder, To};
+pub use run::{Beats, run_blocking};
+pub use send::{Receipt, Sent};
+pub use stats::{PairReport, Report, RowCounts, Stats};
+pub use timers::{Timer, UPDATE_RATE};
+
+/// The namespace of events that a node raises itself (`GetEngineNamespace`).
+pub const ENGINE_NAMESPACE: &str = "Minecraft";
+/// The system name of events that a node raises itself (`GetEngineSystemName`).
+pub const ENGINE_SYSTEM: &str = "Engine";

@@ -1,0 +1,290 @@
+//! Connections: who dials whom, the handshake, and what happens when one stands or ends.
+
+use crate::node::Inner;
+use crate::peer::Peer;
+use chappe_link::{Buffer, Conn, Link, Listener};
+use chappe_route::Member;
+use chappe_wire::hello::{Greeting, Hello, PROTOCOL, Purpose, Refusal};
+use chappe_wire::{Body, Envelope, Meta, NodeId, Reason, Role, Row, WireError};
+use std::future::poll_fn;
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
+
+/// How long a handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(5);
+/// The first wait between two dials, doubled up to the second.
+const REDIAL: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(500));
+
+/// Why a handshake came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum GreetError {
+    #[error("{0}")]
+    Refused(Refusal),
+    #[error("{0}")]
+    Wire(#[from] WireError),
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    #[error("no greeting came in time")]
+    Timeout,
+}
+
+impl Inner {
+    pub(crate) fn hello(&self, to: Option<NodeId>, purpose: Purpose) -> Hello {
+        Hello {
+            cluster: self.config.cluster.clone(),
+            node: self.config.id,
+            role: self.config.role,
+            node_type: self.config.node_type.clone(),
+            incarnation: self.config.incarnation,
+            to,
+            purpose,
+        }
+    }
+
+    /// Takes connections until the node stops.
+    pub(crate) async fn accept(self: Rc<Self>, mut listener: Box<dyn Listener>) {
+        loop {
+            match poll_fn(|cx| listener.poll_accept(cx)).await {
+                Ok(conn) => drop(tokio::task::spawn_local(Rc::clone(&self).incoming(conn))),
+                Err(error) => {
+                    self.stats.count("accept_errors");
+                    tracing::warn!(node = %self.config.id, %error, "a connection could not be taken");
+                    sleep(REDIAL.1).await;
+                }
+            }
+        }
+    }
+
+    async fn incoming(self: Rc<Self>, conn: Box<dyn Conn>) {
+        let conn: Rc<dyn Conn> = conn.into();
+        let mut buffer = Buffer::default();
+        let refusal = match timeout(HANDSHAKE, read_greeting(&*conn, &mut buffer)).await {
+            Ok(Ok(Greeting::Hello(hello))) => match self.admit(&hello) {
+                Ok(()) => {
+                    let answer = Greeting::Hello(self.hello(None, hello.purpose)).encode(PROTOCOL);
+                    if write_all(&*conn, &answer).await.is_ok() {
+                        self.linked(&hello, conn, buffer);
+                    }
+                    return;
+                }
+                Err(refusal) => refusal,
+            },
+            Ok(Ok(Greeting::Refuse(_)) | Err(GreetError::Io(_))) => return,
+            Ok(Err(GreetError::Wire(error))) => Refusal { reason: error.reason(), message: error.to_string() },
+            Ok(Err(GreetError::Refused(refusal))) => refusal,
+            Ok(Err(GreetError::Timeout)) | Err(_) => Refusal {
+                reason: Reason::HandshakeTimeout,
+                message: GreetError::Timeout.to_string(),
+            },
+        };
+        self.stats.count("refused_connections");
+        tracing::warn!(node = %self.config.id, %refusal, "a connection is refused");
+        // The other side may be gone, or never read it.
+        let _ = timeout(HANDSHAKE, write_all(&*conn, &Greeting::Refuse(refusal).encode(PROTOCOL))).await;
+        conn.close();
+    }
+
+    fn admit(&self, hello: &Hello) -> Result<(), Refusal> {
+        let refuse = |reason, message| Err(Refusal { reason, message });
+        let config = &self.config;
+        if hello.cluster != config.cluster {
+            let text = format!("node {} is of cluster {:?}, not {:?}", config.id, config.cluster, hello.cluster);
+            return refuse(Reason::WrongCluster, text);
+        }
+        if hello.to.is_some_and(|to| to != config.id) || hello.node == config.id {
+            let text = format!("this is node {}, for a connection from {}", config.id, hello.node);
+            return refuse(Reason::WrongNode, text);
+        }
+        let peers = self.peers.borrow();
+        if let Some(peer) = peers.get(&hello.node).filter(|peer| peer.is_connected()) {
+            if config.role == Role::Master && peer.incarnation != hello.incarnation {
+                let text = format!("id {} is taken: a live node holds it", hello.node);
+                return refuse(Reason::IdTaken, text);
+            }
+            if peer.incarnation > hello.incarnation {
+                return refuse(Reason::Evicted, format!("node {} has a newer life", hello.node));
+            }
+        }
+        drop(peers);
+        let hook = self.on_hello.borrow().clone();
+        hook.map_or(Ok(()), |hook| hook(hello))
+    }
+
+    /// Keeps a connection to every node that this one is to dial.
+    pub(crate) fn dial_members(self: &Rc<Self>) {
+        let members: Vec<Member> = self.view.borrow().members().cloned().collect();
+        for member in members {
+            let connected = self.peers.borrow().get(&member.id).is_some_and(|peer| peer.is_connected());
+            if !connected && self.dials(&member) && self.dialing.borrow_mut().insert(member.id) {
+                tokio::task::spawn_local(Rc::clone(self).dial(member));
+            }
+        }
+    }
+
+    /// Of two nodes the one with the larger id dials; everyone dials the master, which has a loop of its own.
+    fn dials(&self, member: &Member) -> bool {
+        let roles = (self.config.role, member.role);
+        member.role != Role::Master && roles != (Role::Proxy, Role::Proxy) && self.config.id > member.id
+    }
+
+    async fn dial(self: Rc<Self>, member: Member) {
+        let mut wait = REDIAL.0;
+        loop {
+            let stands = self.view.borrow().member(member.id).is_some_and(|now| now.incarnation == member.incarnation);
+            if !stands {
+                break;
+            }
+            match self.dial_once(member.id, Purpose::Messages).await {
+                Ok((hello, conn, buffer)) => {
+                    self.linked(&hello, conn, buffer);
+                    break;
+                }
+                Err(error @ (GreetError::Refused(_) | GreetError::Wire(_))) => {
+                    self.stats.count("refused_dials");
+                    tracing::warn!(node = %self.config.id, to = %member.id, %error, "a dial is refused");
+                }
+                Err(_) => {}
+            }
+            sleep(wait).await;
+            wait = (wait * 2).min(REDIAL.1);
+        }
+        self.dialing.borrow_mut().remove(&member.id);
+        // A life that came up while this one was dialled.
+        self.dial_members();
+    }
+
+    /// Connects to a node and greets it.
+    pub(crate) async fn dial_once(
+        &self,
+        to: NodeId,
+        purpose: Purpose,
+    ) -> Result<(Hello, Rc<dyn Conn>, Buffer), GreetError> {
+        let link = self.link.borrow().clone().ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected))?;
+        let hello = self.hello(Some(to), purpose);
+        let (theirs, conn, buffer) = greet(&*link, to, hello).await?;
+        if theirs.cluster != self.config.cluster || theirs.node != to {
+            let message = format!("node {} of {:?} answered for node {to}", theirs.node, theirs.cluster);
+            return Err(GreetError::Refused(Refusal { reason: Reason::WrongNode, message }));
+        }
+        Ok((theirs, conn, buffer))
+    }
+
+    /// A connection stands: what was queued for the peer leaves, and its messages come in.
+    pub(crate) fn linked(self: &Rc<Self>, hello: &Hello, conn: Rc<dyn Conn>, buffer: Buffer) {
+        let (id, incarnation) = (hello.node, hello.incarnation);
+        let peer = if hello.purpose == Purpose::Pulse {
+            // Beside the node's own connection, and never written to.
+            Rc::new(Peer::new(id, incarnation))
+        } else {
+            let known = self.peers.borrow().get(&id).cloned();
+            match known {
+                Some(peer) if peer.incarnation == incarnation && !peer.is_connected() && !peer.is_closed() => peer,
+                Some(old) => {
+                    self.peer_ended(&old, "a newer connection takes its place");
+                    self.add_peer(id, incarnation)
+                }
+                None => self.add_peer(id, incarnation),
+            }
+        };
+        peer.attach(conn.clone());
+        if hello.purpose == Purpose::Messages {
+            self.mark_dirty(&peer);
+            self.link_changed.notify_waiters();
+        }
+        tokio::task::spawn_local(Rc::clone(self).reader(peer, conn, buffer));
+    }
+
+    fn add_peer(&self, id: NodeId, incarnation: u64) -> Rc<Peer> {
+        let peer = Rc::new(Peer::new(id, incarnation));
+        self.peers.borrow_mut().insert(id, peer.clone());
+        peer
+    }
+
+    /// Ends a connection whose other side did what it must not, and tells it why.
+    pub(crate) fn close_peer(self: &Rc<Self>, peer: &Rc<Peer>, reason: Reason, text: &str) {
+        tracing::warn!(node = %self.config.id, peer = %peer.id, %reason, text, "a connection is closed");
+        let payload = text.as_bytes();
+        let envelope = Envelope { meta: Meta::of(Row::Internal), body: Body::Close { reason }, payload };
+        peer.push_bare(|out| envelope.encode_into(out));
+        // One attempt: a peer that does not read will not learn why.
+        let _ = peer.flush();
+        self.peer_ended(peer, text);
+    }
+
+    /// A connection has ended: its account is closed, requests that the peer had end as `NodeLost`.
+    pub(crate) fn peer_ended(self: &Rc<Self>, peer: &Rc<Peer>, why: &str) {
+        if !peer.close() {
+            return;
+        }
+        let is_current = {
+            let mut peers = self.peers.borrow_mut();
+            let is_current = peers.get(&peer.id).is_some_and(|current| Rc::ptr_eq(current, peer));
+            if is_current {
+                peers.remove(&peer.id);
+            }
+            is_current
+        };
+        if !is_current {
+            // A heartbeat connection, or one that was replaced.
+            return;
+        }
+        self.stats.ended(peer.id, peer.incarnation, &peer.pair);
+        tracing::debug!(node = %self.config.id, peer = %peer.id, why, "a connection has ended");
+        self.lose_requests(peer.id, peer.incarnation);
+        let hook = self.on_peer_lost.borrow().clone();
+        if let Some(hook) = hook {
+            hook(peer.id, peer.incarnation);
+        }
+        self.link_changed.notify_waiters();
+        self.dial_members();
+    }
+}
+
+/// Connects over `link` to the node `to` and exchanges greetings.
+pub(crate) async fn greet(
+    link: &dyn Link,
+    to: NodeId,
+    hello: Hello,
+) -> Result<(Hello, Rc<dyn Conn>, Buffer), GreetError> {
+    let exchange = async {
+        let conn: Rc<dyn Conn> = link.dial(to).await?.into();
+        write_all(&*conn, &Greeting::Hello(hello).encode(PROTOCOL)).await?;
+        let mut buffer = Buffer::default();
+        match read_greeting(&*conn, &mut buffer).await? {
+            Greeting::Hello(theirs) => Ok((theirs, conn, buffer)),
+            Greeting::Refuse(refusal) => Err(GreetError::Refused(refusal)),
+        }
+    };
+    timeout(HANDSHAKE, exchange).await.unwrap_or(Err(GreetError::Timeout))
+}
+
+/// Reads a greeting; what came behind it stays in `buffer`.
+async fn read_greeting(conn: &dyn Conn, buffer: &mut Buffer) -> Result<Greeting, GreetError> {
+    loop {
+        match Greeting::decode(buffer.filled(), PROTOCOL)? {
+            Some((greeting, _, used)) => {
+                buffer.consume(used);
+                return Ok(greeting);
+            }
+            None => {
+                if poll_fn(|cx| conn.poll_read(cx, buffer)).await? == 0 {
+                    return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+                }
+            }
+        }
+    }
+}
+
+pub(crate) async fn write_all(conn: &dyn Conn, bytes: &[u8]) -> io::Result<()> {
+    let mut buffer = Buffer::default();
+    buffer.tail(bytes.len()).extend_from_slice(bytes);
+    loop {
+        conn.try_write(&mut buffer)?;
+        if buffer.is_empty() {
+            return Ok(());
+        }
+        poll_fn(|cx| conn.poll_writable(cx)).await?;
+    }
+}

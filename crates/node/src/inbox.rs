@@ -1,0 +1,250 @@
+//! What comes in: bytes to frames, frames to envelopes, envelopes to handlers.
+
+use crate::error::Failure;
+use crate::node::{Inner, Node};
+use crate::peer::Peer;
+use crate::rpc::{Call, Data, Responder};
+use crate::Event;
+use chappe_link::{Buffer, Conn};
+use chappe_route::{Seen, State};
+use chappe_wire::envelope::split_target;
+use chappe_wire::frame::{Frame, read_frame};
+use chappe_wire::{Body, Envelope, Meta, NodeId, PushTo, Reason, Row, WireError};
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+
+/// What an envelope may take beside its data: names, and the epochs of a push.
+const ENVELOPE_ROOM: usize = 1 << 20;
+
+/// Where an envelope came from.
+struct From<'a> {
+    node: NodeId,
+    incarnation: u64,
+    /// The peer and the frame's number, to refuse it by; none for what the node sent itself.
+    frame: Option<(&'a Rc<Peer>, u32)>,
+}
+
+impl Inner {
+    /// Reads a connection until it ends. `buffer` may hold what came behind the greeting.
+    pub(crate) async fn reader(self: Rc<Self>, peer: Rc<Peer>, conn: Rc<dyn Conn>, mut buffer: Buffer) {
+        let limit = self.config.limits.message_bytes + ENVELOPE_ROOM;
+        let ended = loop {
+            if let Err(error) = self.take_in(&peer, &mut buffer, limit) {
+                self.stats.count("protocol_errors");
+                break self.close_peer(&peer, error.reason(), &error.to_string());
+            }
+            self.tell_acks(&peer);
+            buffer.shrink(256 * 1024);
+            match poll_fn(|cx| conn.poll_read(cx, &mut buffer)).await {
+                Ok(0) => break self.peer_ended(&peer, "the other side closed the connection"),
+                Ok(_) => {}
+                Err(error) => break self.peer_ended(&peer, &error.to_string()),
+            }
+            if peer.is_closed() {
+                break;
+            }
+        };
+        ended
+    }
+
+    /// Takes in every whole frame of `buffer`: one turn of the loop.
+    fn take_in(self: &Rc<Self>, peer: &Rc<Peer>, buffer: &mut Buffer, limit: usize) -> Result<(), WireError> {
+        self.progress.fetch_add(1, Ordering::Relaxed);
+        let (mut taken, mut result) = (0, Ok(()));
+        while !peer.is_closed() {
+            match read_frame(&buffer.filled()[taken..], limit) {
+                Ok(None) => break,
+                Ok(Some((frame, length))) => {
+                    taken += length;
+                    result = self.on_frame(peer, frame);
+                    if self.has_local() {
+                        // What a message raised (a player entered) is heard before the next message.
+                        self.deliver_local();
+                    }
+                }
+                Err(error) => result = Err(error),
+            }
+            if result.is_err() {
+                break;
+            }
+        }
+        buffer.consume(taken);
+        result
+    }
+
+    fn on_frame(self: &Rc<Self>, peer: &Rc<Peer>, frame: Frame<'_>) -> Result<(), WireError> {
+        match peer.receive(frame.seq) {
+            Seen::InOrder => {}
+            Seen::Gap(missing) => {
+                self.stats.count_many("sequence_gaps", u64::from(missing));
+                tracing::error!(from = %peer.id, missing, "frames are missing");
+            }
+            Seen::Duplicate => {
+                self.stats.count("duplicate_frames");
+                return Ok(());
+            }
+        }
+        let envelope = Envelope::decode(frame.body)?;
+        // A nack stands in front of the acknowledgement that would otherwise settle its frame as reached.
+        if let Body::Nack { seq, reason } = envelope.body {
+            peer.refused(seq, reason);
+        }
+        peer.acknowledged(frame.ack);
+        if frame.seq != 0 {
+            peer.pair.arrived.count(envelope.meta.row);
+        }
+        if let Body::Close { reason } = envelope.body {
+            let text = format!("{reason}: {}", String::from_utf8_lossy(envelope.payload));
+            self.peer_ended(peer, &text);
+            return Ok(());
+        }
+        let frame = Some((peer, frame.seq));
+        self.on_envelope(From { node: peer.id, incarnation: peer.incarnation, frame }, envelope);
+        Ok(())
+    }
+
+    /// Takes in a message that the node sent to itself.
+    pub(crate) fn take_in_own(self: &Rc<Self>, body: &[u8]) {
+        if let Ok(envelope) = Envelope::decode(body) {
+            let from = From { node: self.config.id, incarnation: self.config.incarnation, frame: None };
+            self.on_envelope(from, envelope);
+        }
+    }
+
+    fn on_envelope(self: &Rc<Self>, from: From<'_>, envelope: Envelope<'_>) {
+        let Envelope { meta, body, payload } = envelope;
+        if self.state.get() == State::Starting && meta.row != Row::Internal {
+            // Nothing is routed here yet: whoever sent it did not look.
+            return match body {
+                Body::Request { id, one_way, .. } => {
+                    self.refuse(&from, meta.row, Reason::NotReady);
+                    let responder = self.responder(&from, meta.row, id, one_way);
+                    responder.fail(Reason::NotReady, "the node is still starting");
+                }
+                Body::Event { .. } | Body::Push { .. } => self.refuse(&from, meta.row, Reason::NotReady),
+                _ => {}
+            };
+        }
+        match body {
+            Body::Event { topic } => self.on_event(&from, meta, topic, payload),
+            Body::Request { id, one_way, target, .. } => {
+                let responder = self.responder(&from, meta.row, id, one_way);
+                self.on_request(meta, target, payload, responder);
+            }
+            Body::Response { id, status } => self.on_response(from.node, id, meta, status, payload),
+            Body::Push { to, topic } => self.on_push(&from, meta, to, topic, payload),
+            Body::Ack | Body::Nack { .. } | Body::Close { .. } => {}
+        }
+    }
+
+    fn responder(self: &Rc<Self>, from: &From<'_>, row: Row, id: u64, one_way: bool) -> Responder {
+        Responder::new(Node(self.clone()), row, (from.node, from.incarnation), id, one_way)
+    }
+
+    fn on_event(self: &Rc<Self>, from: &From<'_>, meta: Meta, topic: &[u8], data: &[u8]) {
+        if let Some(origin) = meta.origin
+            && self.config.role.is_server()
+            && !self.players.borrow().is_here(origin)
+        {
+            return self.refuse(from, meta.row, Reason::StaleSession);
+        }
+        self.stats.delivered(meta.row, meta.stamp);
+        self.dispatch(Event { topic, meta, from: from.node, data });
+    }
+
+    /// Calls the listeners of an event.
+    pub(crate) fn dispatch(self: &Rc<Self>, event: Event<'_>) {
+        let listeners = self.listeners.borrow().of(event.topic);
+        let Some(listeners) = listeners else {
+            if event.meta.row != Row::Internal {
+                self.stats.count("unheard_events");
+            }
+            return;
+        };
+        for listener in listeners.iter() {
+            self.guarded(event.name(), || (listener.handler)(event));
+        }
+    }
+
+    fn on_request(self: &Rc<Self>, meta: Meta, target: &[u8], args: &[u8], responder: Responder) {
+        let method = self.methods.borrow().of(target);
+        let Some((registered, method)) = method else {
+            let (module, method) = split_target(target).unwrap_or_default();
+            let known = self.methods.borrow().serves(module);
+            let reason = if known { Reason::NoMethod } else { Reason::NoProvider };
+            self.stats.dropped(meta.row, reason);
+            let text = format!("node {} has no method {method:?} in the module {module:?}", self.config.id);
+            return responder.fail(reason, &text);
+        };
+        if meta.row != Row::Internal {
+            self.stats.delivered(meta.row, meta.stamp);
+            self.stats.sent(registered, 1);
+            self.stats.delivered(registered, meta.stamp);
+        }
+        self.guarded("request", || method(Call { target, args, row: meta.row, responder }));
+    }
+
+    fn on_response(
+        &self,
+        from: NodeId,
+        id: u64,
+        meta: Meta,
+        status: Result<(), Reason>,
+        payload: &[u8],
+    ) {
+        let waiter = self.pending.borrow_mut().answer(id, from);
+        let Some(waiter) = waiter else {
+            // It had its outcome: the deadline passed, or this is a second answer.
+            self.stats.count("late_answers");
+            self.stats.dropped(meta.row, Reason::DeadlineExceeded);
+            return;
+        };
+        self.stats.delivered(meta.row, meta.stamp);
+        let reply = match status {
+            Ok(()) => Ok(Data(payload)),
+            Err(reason) => Err(Failure::new(reason, String::from_utf8_lossy(payload))),
+        };
+        self.finish(waiter, reply);
+    }
+
+    fn on_push(self: &Rc<Self>, from: &From<'_>, meta: Meta, to: PushTo<'_>, topic: &[u8], data: &[u8]) {
+        let handler = self.on_push.borrow().clone();
+        match handler {
+            Some(handler) => self.guarded("push", || handler(from.node, meta, to, topic, data)),
+            None => self.refuse(from, meta.row, Reason::WrongRole),
+        }
+    }
+
+    /// Drops what came, counts it with the reason, and tells the sender.
+    fn refuse(&self, from: &From<'_>, row: Row, reason: Reason) {
+        self.stats.dropped(row, reason);
+        let Some((peer, seq)) = from.frame else { return };
+        let envelope = Envelope { meta: Meta::of(Row::Internal), body: Body::Nack { seq, reason }, payload: &[] };
+        peer.push_bare(|out| envelope.encode_into(out));
+        self.mark_dirty(peer);
+    }
+
+    /// Tells the peer what was taken in: at once after a burst, else soon.
+    fn tell_acks(&self, peer: &Rc<Peer>) {
+        if peer.owes_ack() {
+            self.push_ack(peer);
+        } else if peer.has_untold() && !self.acks_wanted.replace(true) {
+            self.deadlines_changed.notify_one();
+        }
+    }
+
+    /// Tells every peer that was not told since its last frame came.
+    pub(crate) fn tell_all_acks(&self) {
+        let untold: Vec<_> =
+            self.peers.borrow().values().filter(|peer| peer.has_untold()).cloned().collect();
+        untold.iter().for_each(|peer| self.push_ack(peer));
+    }
+
+    fn push_ack(&self, peer: &Rc<Peer>) {
+        let envelope = Envelope { meta: Meta::of(Row::Internal), body: Body::Ack, payload: &[] };
+        peer.push_bare(|out| envelope.encode_into(out));
+        self.mark_dirty(peer);
+    }
+}
+

@@ -1,0 +1,285 @@
+//! Membership as one node lives it: joining, the master's word, and the events that tell mods.
+
+use crate::connect::GreetError;
+use crate::control::{self, Join, StateChange};
+use crate::error::NodeError;
+use crate::node::{Inner, Node};
+use crate::rpc::To;
+use chappe_route::{Changed, Member, State, ViewChange};
+use chappe_wire::hello::Purpose;
+use chappe_wire::{NodeId, Reason, Role, Row, value};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
+
+/// How long one join may take.
+const JOIN: Duration = Duration::from_secs(5);
+/// The first wait between two attempts to reach the master, doubled up to the second.
+const RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
+/// How long an id that was just given up may still look taken: a restart outruns the news of the death.
+const TAKEN_GRACE: Duration = Duration::from_secs(3);
+/// How long a starting node waits for its connections before it loads its mods all the same.
+const MESH: Duration = Duration::from_secs(3);
+
+impl Node {
+    /// Takes in what has changed, for the master itself; other nodes hear it from the master.
+    pub fn apply_view(&self, change: ViewChange) {
+        self.0.apply_view(change);
+    }
+
+    /// Itself, as the others are to know it.
+    pub fn member(&self) -> Member {
+        self.0.member()
+    }
+
+    /// Changes what the node can do and tells the master.
+    pub fn set_state(&self, state: State) {
+        if self.0.state.replace(state) != state {
+            self.0.tell_state();
+        }
+    }
+}
+
+impl Inner {
+    pub(crate) fn member(&self) -> Member {
+        let config = &self.config;
+        let mut modules = vec![config.node_type.clone()];
+        modules.extend(config.modules.iter().cloned());
+        modules.extend(self.announced_modules.borrow().iter().cloned());
+        modules.sort();
+        modules.dedup();
+        Member {
+            id: config.id,
+            role: config.role,
+            node_type: config.node_type.clone(),
+            modules,
+            state: self.state.get(),
+            incarnation: config.incarnation,
+        }
+    }
+
+    /// A module was registered that nothing declared: others learn of it.
+    pub(crate) fn announce_module(&self, module: &str) {
+        let config = &self.config;
+        if module == config.node_type || config.modules.iter().any(|name| name == module) {
+            return;
+        }
+        let declared = config.declared.modules.iter().any(|name| name == module);
+        if self.announced_modules.borrow_mut().insert(module.to_owned()) {
+            if !declared {
+                tracing::warn!(node = %config.id, module, "a module is registered that module_names does not name");
+            }
+            self.tell_state();
+        }
+    }
+
+    fn tell_state(&self) {
+        let member = self.member();
+        let change = StateChange { state: member.state, modules: member.modules };
+        match self.config.role {
+            Role::Master => self.on_own_state(),
+            _ => self.tell_master("state", &change),
+        }
+    }
+
+    fn on_own_state(&self) {
+        let hook = self.on_own_state.borrow().clone();
+        if let Some(hook) = hook {
+            self.later(move || hook());
+        }
+    }
+
+    /// Sends the master a message that wants no answer, if there is a master: a new one is told everything
+    /// when this node joins it.
+    pub(crate) fn tell_master<T: serde::Serialize>(&self, method: &str, data: &T) {
+        let Some(master) = self.view.borrow().master() else { return };
+        if let Ok(payload) = value::encode(data) {
+            self.tell(master, control::MASTER, method, &payload);
+        }
+    }
+
+    /// Keeps this node a member: connects to the master, joins, and does so again when the master went away.
+    /// Returns only with what ends the node.
+    pub(crate) async fn stay_joined(self: Rc<Self>) -> NodeError {
+        let (mut wait, mut taken) = (RETRY.0, Duration::ZERO);
+        loop {
+            match self.join_once().await {
+                Ok(()) => {
+                    (wait, taken) = (RETRY.0, Duration::ZERO);
+                    self.while_joined().await;
+                }
+                Err(GreetError::Refused(refusal)) => {
+                    let node = self.config.id;
+                    match refusal.reason {
+                        Reason::IdTaken if taken < TAKEN_GRACE => taken += wait,
+                        Reason::Evicted => return NodeError::Evicted { node },
+                        _ => return NodeError::Refused { node, refusal },
+                    }
+                }
+                Err(error) => tracing::debug!(node = %self.config.id, %error, "the master cannot be reached"),
+            }
+            sleep(wait).await;
+            wait = (wait * 2).min(RETRY.1);
+        }
+    }
+
+    async fn join_once(self: &Rc<Self>) -> Result<(), GreetError> {
+        let (hello, conn, buffer) = self.dial_once(self.config.master, Purpose::Messages).await?;
+        self.linked(&hello, conn, buffer);
+        let known = self.view.borrow().members().filter(|member| member.role != Role::Master).cloned().collect();
+        let sessions = self.sessions.borrow().clone().map_or_else(Vec::new, |sessions| sessions());
+        let join = Join { member: self.member(), known, sessions };
+        let node = Node(self.clone());
+        let to = To::Node(self.config.master);
+        let asked = node.ask(Row::Internal, to, (control::MASTER, "join"), &join, JOIN);
+        let view: ViewChange = asked.await.map_err(|failure| {
+            let peer = self.peers.borrow().get(&self.config.master).cloned();
+            if let Some(peer) = peer {
+                self.peer_ended(&peer, "the master did not take the join");
+            }
+            let refusal = chappe_wire::hello::Refusal { reason: failure.reason, message: failure.message };
+            match refusal.reason {
+                Reason::Evicted | Reason::IdTaken => GreetError::Refused(refusal),
+                _ => GreetError::Io(std::io::ErrorKind::NotConnected.into()),
+            }
+        })?;
+        self.apply_view(view);
+        Ok(())
+    }
+
+    /// Until the connection to the master ends.
+    async fn while_joined(self: &Rc<Self>) {
+        loop {
+            let changed = self.link_changed.notified();
+            let master = self.config.master;
+            if !self.peers.borrow().get(&master).is_some_and(|peer| peer.is_connected()) {
+                let gone = self.view.borrow().member(master).map(|member| (master, member.incarnation));
+                self.apply_view(ViewChange { gone: gone.into_iter().collect(), ..ViewChange::default() });
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Waits until the node is connected to every member that is ready, so that nothing it sends or is sent
+    /// has to wait for a connection; a member that cannot be reached must not hold up the start.
+    pub(crate) async fn meshed(self: &Rc<Self>) {
+        let all = async {
+            loop {
+                let changed = self.link_changed.notified();
+                let missing = {
+                    let (view, peers) = (self.view.borrow(), self.peers.borrow());
+                    let connected = |id: NodeId| peers.get(&id).is_some_and(|peer| peer.is_connected());
+                    let proxies = |role: Role| role == Role::Proxy && self.config.role == Role::Proxy;
+                    let joined = view.master().is_some();
+                    let mut others = view.members().filter(|member| member.id != self.config.id);
+                    !joined
+                        || others.any(|member| {
+                            member.state == State::Ready && !proxies(member.role) && !connected(member.id)
+                        })
+                };
+                if !missing {
+                    return;
+                }
+                changed.await;
+            }
+        };
+        let _ = timeout(MESH, all).await;
+    }
+
+    pub(crate) fn apply_view(self: &Rc<Self>, change: ViewChange) {
+        let changed = self.view.borrow_mut().apply(change);
+        if changed.is_empty() {
+            return;
+        }
+        for change in &changed {
+            if let Changed::Gone(member) = change
+                && member.id != self.config.id
+            {
+                let peer = self.peers.borrow().get(&member.id).cloned();
+                if let Some(peer) = peer.filter(|peer| peer.incarnation == member.incarnation) {
+                    self.peer_ended(&peer, "it is no longer a member");
+                }
+                self.lose_requests(member.id, member.incarnation);
+            }
+            self.raise_member(change);
+            let hooks = self.on_view.borrow().clone();
+            hooks.iter().for_each(|hook| hook(change));
+        }
+        if self.config.role == Role::Service
+            && changed.iter().any(|change| matches!(change, Changed::Member(_, member) | Changed::Gone(member) if member.role.is_server()))
+        {
+            let statuses: BTreeMap<String, &str> = {
+                let view = self.view.borrow();
+                let servers = view.members().filter(|member| member.role.is_server());
+                servers.map(|member| (member.id.to_string(), member.state.as_str())).collect()
+            };
+            Node(self.clone()).raise("UpdateServerStatusEvent", &statuses);
+        }
+        self.dial_members();
+        self.retry_waiting();
+    }
+
+    /// Tells this node's mods, in the words of apollo.md section 5.
+    fn raise_member(self: &Rc<Self>, change: &Changed) {
+        let node = Node(self.clone());
+        let (before, member) = match change {
+            Changed::Member(before, member) => (before.as_ref(), Some(member)),
+            Changed::Gone(member) => (Some(member), None),
+        };
+        let Some(about) = member.or(before) else { return };
+        let id = about.id;
+        if about.role == Role::Master && self.config.role != Role::Master {
+            let connected = member.is_some();
+            let told = if connected {
+                self.announced.borrow_mut().insert(id)
+            } else {
+                self.announced.borrow_mut().remove(&id)
+            };
+            if told && self.config.role.is_server() {
+                let data = chappe_wire::value!({"isConnect": connected, "serverId": id.0});
+                node.raise("MasterConnectStatusEvent", &data);
+            }
+            return;
+        }
+        let hears_servers = matches!(self.config.role, Role::Service | Role::Master);
+        let hears = match about.role {
+            role if role.is_server() => hears_servers,
+            Role::Service => self.config.role.is_server() || self.config.role == Role::Master,
+            _ => false,
+        };
+        if !hears || id == self.config.id {
+            return;
+        }
+        let is_service = about.role == Role::Service;
+        let Some(member) = member else {
+            if self.announced.borrow_mut().remove(&id) {
+                let event = if is_service { "ServiceDisconnectEvent" } else { "ServerDisconnectEvent" };
+                node.raise(event, &chappe_wire::value!({"serverId": id.0}));
+            }
+            return;
+        };
+        if member.state == State::Starting {
+            return;
+        }
+        if self.announced.borrow_mut().insert(id) {
+            if is_service {
+                let data = chappe_wire::value!({"serverId": id.0, "serviceType": member.node_type.as_str()});
+                node.raise("ServiceConnectEvent", &data);
+            } else {
+                let protocol = u32::from(chappe_wire::hello::PROTOCOL.minor);
+                node.raise("ServerConnectedEvent", &chappe_wire::value!({"serverId": id.0, "protocolVersion": protocol}));
+            }
+        }
+        if is_service && self.config.role.is_server() {
+            let known = before.filter(|before| before.state != State::Starting);
+            let is_new = |module: &&String| known.is_none_or(|before| !before.modules.contains(module));
+            for module in member.modules.iter().filter(is_new) {
+                let name = module.as_str();
+                let data = chappe_wire::value!({"serverId": id.0, "moduleName": name, "modulename": name});
+                node.raise("ServiceRegisterModuleEvent", &data);
+            }
+        }
+    }
+}

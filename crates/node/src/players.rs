@@ -1,0 +1,179 @@
+//! The players on a lobby or game: who is here, and how they come and go (apollo.md section 5).
+
+use crate::control::{self, Enter, Leave};
+use crate::node::{Inner, Node};
+use crate::rpc::Call;
+use chappe_route::{Changed, State};
+use chappe_wire::{NodeId, Origin, PlayerId, Reason, Role, Row, value};
+use rustc_hash::FxHashMap;
+use std::collections::BTreeMap;
+
+/// A player on this server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Player {
+    /// The player's id while this session lasts.
+    pub id: PlayerId,
+    /// The player.
+    pub uid: u64,
+    /// The proxy that holds the client's connection.
+    pub proxy: NodeId,
+    /// The name that the client gave at login.
+    pub nickname: String,
+}
+
+/// The players here, by session epoch and by uid.
+#[derive(Debug, Default)]
+pub(crate) struct Players {
+    by_epoch: BTreeMap<u64, Player>,
+    epoch_of: FxHashMap<u64, u64>,
+}
+
+impl Players {
+    /// Whether a message of that session may be heard: it is the player's current one, through that proxy.
+    pub(crate) fn is_here(&self, origin: Origin) -> bool {
+        let player = self.by_epoch.get(&origin.epoch);
+        player.is_some_and(|player| player.uid == origin.uid && player.proxy == origin.proxy)
+    }
+
+    fn add(&mut self, player: Player) {
+        self.epoch_of.insert(player.uid, player.id.0);
+        self.by_epoch.insert(player.id.0, player);
+    }
+
+    fn remove(&mut self, epoch: u64) -> Option<Player> {
+        let player = self.by_epoch.remove(&epoch)?;
+        if self.epoch_of.get(&player.uid) == Some(&epoch) {
+            self.epoch_of.remove(&player.uid);
+        }
+        Some(player)
+    }
+}
+
+impl Node {
+    /// The players on this server, in the order of their logins.
+    pub fn players(&self) -> Vec<Player> {
+        self.0.players.borrow().by_epoch.values().cloned().collect()
+    }
+
+    /// How many players are on this server.
+    pub fn player_count(&self) -> usize {
+        self.0.players.borrow().by_epoch.len()
+    }
+
+    /// The player of that id, while they are on this server.
+    pub fn player(&self, id: PlayerId) -> Option<Player> {
+        self.0.players.borrow().by_epoch.get(&id.0).cloned()
+    }
+
+    /// The player with that uid, while they are on this server.
+    pub fn player_by_uid(&self, uid: u64) -> Option<Player> {
+        let players = self.0.players.borrow();
+        players.epoch_of.get(&uid).and_then(|epoch| players.by_epoch.get(epoch)).cloned()
+    }
+
+    /// The proxy of a player here, without copying their record.
+    pub(crate) fn proxy_of(&self, id: PlayerId) -> Option<NodeId> {
+        self.0.players.borrow().by_epoch.get(&id.0).map(|player| player.proxy)
+    }
+
+    /// Takes players from proxies, for a lobby or game.
+    pub(crate) fn serve_players(&self) {
+        let node = self.clone();
+        self.register(Row::Internal, control::SERVER, "enter", move |call| node.on_enter(call));
+        let node = self.clone();
+        self.register(Row::Internal, control::SERVER, "leave", move |call| match call.args::<Leave>() {
+            Ok(leave) => {
+                node.remove_player(leave.epoch, leave.is_transfer);
+                let _ = call.respond(&());
+            }
+            Err(error) => call.fail(Reason::BadData, &error.to_string()),
+        });
+        let node = self.clone();
+        self.on_view(move |change| {
+            if let Changed::Gone(member) = change
+                && member.role == Role::Proxy
+            {
+                node.lose_proxy(member.id);
+            }
+        });
+    }
+
+    fn on_enter(&self, call: Call<'_>) {
+        let enter: Enter = match call.args() {
+            Ok(enter) => enter,
+            Err(error) => return call.fail(Reason::BadData, &error.to_string()),
+        };
+        if let Err(reason) = self.may_enter(&enter) {
+            return call.fail(reason, &format!("node {} does not take player {}", self.id(), enter.uid));
+        }
+        // A newer session of the same player: the old one must be gone before the new one is here.
+        let older = self.player_by_uid(enter.uid).filter(|player| player.id.0 < enter.epoch);
+        if let Some(older) = older {
+            self.remove_player(older.id.0, false);
+        }
+        let id = PlayerId(enter.epoch);
+        let is_known = self.player(id).is_some();
+        self.0.players.borrow_mut().add(Player {
+            id,
+            uid: enter.uid,
+            proxy: call.from(),
+            nickname: enter.nickname,
+        });
+        // Entering again what was never left is a repeat of a request whose answer was lost.
+        if !is_known || enter.is_reconnect {
+            let event = value!({
+                "id": id.to_string(),
+                "uid": enter.uid,
+                "proxyId": call.from().0,
+                "isTransfer": enter.is_transfer,
+                "isReconnect": enter.is_reconnect,
+                "transferParam": enter.transfer_param,
+            });
+            self.raise("AddServerPlayerEvent", &event);
+        }
+        let _ = call.respond(&());
+    }
+
+    fn may_enter(&self, enter: &Enter) -> Result<(), Reason> {
+        if let Some(player) = self.player_by_uid(enter.uid) {
+            // Someone who is here already takes no new place.
+            return if player.id.0 > enter.epoch { Err(Reason::StaleSession) } else { Ok(()) };
+        }
+        let bound = self.config().limits.players as usize;
+        match self.state() {
+            State::Ready if bound > 0 && self.player_count() >= bound => Err(Reason::ServerFull),
+            State::Ready => Ok(()),
+            State::Draining => Err(Reason::Draining),
+            State::Starting | State::Stuck => Err(Reason::NotReady),
+        }
+    }
+
+    fn remove_player(&self, epoch: u64, is_transfer: bool) {
+        let player = self.0.players.borrow_mut().remove(epoch);
+        if let Some(player) = player {
+            let event = value!({"id": player.id.to_string(), "uid": player.uid, "isTransfer": is_transfer});
+            self.raise("DelServerPlayerEvent", &event);
+        }
+    }
+
+    /// A proxy is gone, and with it the sessions of everyone who came through it.
+    fn lose_proxy(&self, proxy: NodeId) {
+        let lost: Vec<u64> = {
+            let players = self.0.players.borrow();
+            players.by_epoch.values().filter(|player| player.proxy == proxy).map(|player| player.id.0).collect()
+        };
+        lost.into_iter().for_each(|epoch| self.remove_player(epoch, false));
+    }
+}
+
+impl Inner {
+    /// Sends a request of the runtime's own that wants no answer.
+    pub(crate) fn tell(&self, to: NodeId, module: &str, method: &str, payload: &[u8]) {
+        let target = crate::listeners::target(module, method);
+        let body = chappe_wire::Body::Request { id: 0, timeout_ms: 0, one_way: true, target: &target };
+        let meta = chappe_wire::Meta::of(Row::Internal);
+        if let Err(reason) = self.post(to, &chappe_wire::Envelope { meta, body, payload }) {
+            self.stats.dropped(Row::Internal, reason);
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! Requests and their one outcome (apollo.md section 3).
+
+use crate::error::Failure;
+use crate::listeners::target;
+use crate::node::Node;
+use crate::waiting::Outgoing;
+use chappe_wire::envelope::split_target;
+use chappe_wire::value::{self, ValueError};
+use chappe_wire::{Body, Envelope, NodeId, Reason, Row, Value};
+use rustc_hash::FxHashMap;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::future::Future;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// The time-out of a request that names none (apollo.md section 3).
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The outcome of a request: the answer's data, or why there is none.
+pub type Reply<'a> = Result<Data<'a>, Failure>;
+
+/// An answer's data, decoded when it is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Data<'a>(pub(crate) &'a [u8]);
+
+impl<'a> Data<'a> {
+    /// The data, decoded.
+    ///
+    /// # Errors
+    /// When it is not of that form; the error names the place in it.
+    pub fn parse<T: DeserializeOwned>(self) -> Result<T, ValueError> {
+        value::decode(self.0)
+    }
+
+    /// The data as a dynamic value.
+    ///
+    /// # Errors
+    /// When the bytes are no MessagePack value.
+    pub fn value(self) -> Result<Value, ValueError> {
+        value::decode(self.0)
+    }
+
+    /// The data as MessagePack, as it was sent.
+    pub fn raw(self) -> &'a [u8] {
+        self.0
+    }
+}
+
+/// Whom a request is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum To<'a> {
+    /// One provider of the module, in turn.
+    Module,
+    /// The provider of the module that this key belongs to.
+    Key(&'a [u8]),
+    /// That node.
+    Node(NodeId),
+    /// The master, waited for while it restarts.
+    Master,
+}
+
+/// A request that waits for its outcome.
+pub(crate) struct Waiter {
+    pub(crate) row: Row,
+    pub(crate) callback: Callback,
+}
+
+pub(crate) type Callback = Box<dyn FnOnce(Reply<'_>)>;
+pub(crate) type Method = Rc<dyn Fn(Call<'_>)>;
+
+/// A node's registered methods.
+#[derive(Default)]
+pub(crate) struct Methods {
+    by_target: FxHashMap<Box<[u8]>, (Row, Method)>,
+}
+
+impl Methods {
+    /// Replaces what stood under the same names. Returns whether the module is new.
+    pub(crate) fn add(&mut self, module: &str, method: &str, row: Row, handler: Method) -> bool {
+        let is_new = !self.serves(module);
+        self.by_target.insert(target(module, method).into_boxed_slice(), (row, handler));
+        is_new
+    }
+
+    pub(crate) fn of(&self, target: &[u8]) -> Option<(Row, Method)> {
+        self.by_target.get(target).cloned()
+    }
+
+    pub(crate) fn serves(&self, module: &str) -> bool {
+        let prefix = target(module, "");
+        self.by_target.keys().any(|target| target.starts_with(&prefix))
+    }
+}
+
+/// A request as it came, borrowed for the length of the handler. It is answered at once or, through its
+/// [`Responder`], later; one that is let go unanswered ends as `HandlerFailed`.
+pub struct Call<'a> {
+    pub(crate) target: &'a [u8],
+    pub(crate) args: &'a [u8],
+    pub(crate) row: Row,
+    pub(crate) responder: Responder,
+}
+
+impl<'a> Call<'a> {
+    /// The module's name.
+    pub fn module(&self) -> &'a str {
+        split_target(self.target).unwrap_or_default().0
+    }
+
+    /// The method's name.
+    pub fn method(&self) -> &'a str {
+        split_target(self.target).unwrap_or_default().1
+    }
+
+    /// The node that asks.
+    pub fn from(&self) -> NodeId {
+        self.responder.to
+    }
+
+    /// The call that asks.
+    pub fn row(&self) -> Row {
+        self.row
+    }
+
+    /// The arguments, decoded.
+    ///
+    /// # Errors
+    /// When they are not of that form; the error names the place in them.
+    pub fn args<T: DeserializeOwned>(&self) -> Result<T, ValueError> {
+        value::decode(self.args).map_err(|err| err.labelled("args"))
+    }
+
+    /// The arguments as MessagePack, as they were sent.
+    pub fn raw(&self) -> &'a [u8] {
+        self.args
+    }
+
+    /// Answers (`ResponseToServer`, row 18).
+    ///
+    /// # Errors
+    /// When `data` cannot be sent; the caller is then told `HandlerFailed` with the same text.
+    pub fn respond<T: Serialize + ?Sized>(self, data: &T) -> Result<(), ValueError> {
+        self.responder.respond(data)
+    }
+
+    /// Answers that it failed.
+    pub fn fail(self, reason: Reason, message: &str) {
+        self.responder.fail(reason, message);
+    }
+
+    /// What answers later.
+    pub fn into_responder(self) -> Responder {
+        self.responder
+    }
+}
+
+/// Answers one request, once. Dropped unanswered, it tells the caller `HandlerFailed`.
+pub struct Responder {
+    node: Node,
+    row: Row,
+    to: NodeId,
+    incarnation: u64,
+    id: u64,
+    one_way: bool,
+    done: bool,
+}
+
+impl Responder {
+    /// For a request of `row`; answers to the runtime's own requests are the runtime's own traffic.
+    pub(crate) fn new(node: Node, row: Row, from: (NodeId, u64), id: u64, one_way: bool) -> Responder {
+        let row = if row == Row::Internal { Row::Internal } else { Row::ResponseToServer };
+        Responder { node, row, to: from.0, incarnation: from.1, id, one_way, done: false }
+    }
+
+    /// The node that asks.
+    pub fn to(&self) -> NodeId {
+        self.to
+    }
+
+    /// The caller's number for the request.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Whether an answer is wanted.
+    pub fn is_wanted(&self) -> bool {
+        !self.one_way
+    }
+
+    /// Answers (`ResponseToServer`, row 18).
+    ///
+    /// # Errors
+    /// When `data` cannot be sent; the caller is then told `HandlerFailed` with the same text.
+    pub fn respond<T: Serialize + ?Sized>(mut self, data: &T) -> Result<(), ValueError> {
+        let node = self.node.clone();
+        node.0.encode("data", data, |bytes| self.send(Ok(()), bytes)).inspect_err(|err| {
+            self.send(Err(Reason::HandlerFailed), err.to_string().as_bytes());
+        })
+    }
+
+    /// Answers with MessagePack.
+    pub fn respond_raw(mut self, data: &[u8]) {
+        self.send(Ok(()), data);
+    }
+
+    /// Answers that it failed.
+    pub fn fail(mut self, reason: Reason, message: &str) {
+        self.send(Err(reason), message.as_bytes());
+    }
+
+    fn send(&mut self, status: Result<(), Reason>, payload: &[u8]) {
+        if std::mem::replace(&mut self.done, true) {
+            return;
+        }
+        let node = &self.node.0;
+        if self.one_way {
+            if status.is_ok() && !payload.is_empty() {
+                node.stats.count("unwanted_answers");
+            }
+            return;
+        }
+        let meta = node.meta(self.row);
+        let envelope = Envelope { meta, body: Body::Response { id: self.id, status }, payload };
+        node.stats.sent(self.row, 1);
+        if let Err(reason) = node.post_to_life(self.to, self.incarnation, &envelope) {
+            node.stats.dropped(self.row, reason);
+        }
+    }
+}
+
+impl std::fmt::Debug for Responder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Responder({} to {})", self.id, self.to)
+    }
+}
+
+impl Drop for Responder {
+    fn drop(&mut self) {
+        self.send(Err(Reason::HandlerFailed), b"the handler let go of the request without an answer");
+    }
+}
+
+impl Node {
+    /// Registers a method of a module (rows 14 and 15). What stood under the same two names is replaced.
+    pub fn register(&self, row: Row, module: &str, method: &str, handler: impl Fn(Call<'_>) + 'static) {
+        let is_new = self.0.methods.borrow_mut().add(module, method, row, Rc::new(handler));
+        if is_new && !module.starts_with('$') {
+            self.0.announce_module(module);
+        }
+    }
+
+    /// Sends a request; `callback` gets its one outcome, never before this call has returned.
+    ///
+    /// # Errors
+    /// When `args` cannot be sent; the callback is then not called.
+    pub fn request<T: Serialize + ?Sized>(
+        &self,
+        row: Row,
+        to: To<'_>,
+        (module, method): (&str, &str),
+        args: &T,
+        timeout: Duration,
+        callback: impl FnOnce(Reply<'_>) + 'static,
+    ) -> Result<(), ValueError> {
+        self.0.encode("args", args, |bytes| {
+            self.request_raw(row, to, (module, method), bytes, timeout, Some(Box::new(callback)));
+        })
+    }
+
+    /// As [`Node::request`], as a future of the answer decoded as `R`.
+    ///
+    /// # Errors
+    /// The [`Failure`]: the reason of the outcome, or `BadData` when the arguments cannot be sent or the answer
+    /// is not of that form.
+    pub fn ask<T: Serialize + ?Sized, R: DeserializeOwned + 'static>(
+        &self,
+        row: Row,
+        to: To<'_>,
+        target: (&str, &str),
+        args: &T,
+        timeout: Duration,
+    ) -> impl Future<Output = Result<R, Failure>> + use<T, R> {
+        let (sender, receiver) = oneshot::channel();
+        let sent = self.request(row, to, target, args, timeout, move |reply| {
+            let parsed = reply.and_then(|data| data.parse::<R>().map_err(Failure::from));
+            let _ = sender.send(parsed);
+        });
+        async move {
+            sent?;
+            receiver.await.unwrap_or_else(|_| Err(Failure::new(Reason::ShuttingDown, "the node has stopped")))
+        }
+    }
+
+    /// Sends a request whose arguments are MessagePack already. Without a callback no answer is wanted.
+    pub fn request_raw(
+        &self,
+        row: Row,
+        to: To<'_>,
+        (module, method): (&str, &str),
+        args: &[u8],
+        timeout: Duration,
+        callback: Option<Callback>,
+    ) {
+        let node = &self.0;
+        let waiter = callback.map(|callback| Waiter { row, callback });
+        let target = target(module, method);
+        let deadline = node.clock.now() + timeout;
+        node.stats.sent(row, 1);
+        node.route_request(&Outgoing { row, to, module, target: &target, args, deadline }, waiter);
+    }
+}

@@ -1,0 +1,261 @@
+//! A node's life: listen, join, load, be ready, leave.
+
+use crate::control;
+use crate::error::NodeError;
+use crate::node::{Inner, Node};
+use crate::pulse::{self, Heart};
+use crate::rpc::To;
+use chappe_link::Link;
+use chappe_route::{State, ViewChange};
+use chappe_wire::hello::Purpose;
+use chappe_wire::{Body, Envelope, Meta, Reason, Role, Row};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until, timeout};
+
+/// How long what came may go untold: acknowledgements ride on other frames meanwhile.
+const ACK_DELAY: Duration = Duration::from_millis(20);
+/// The loop makes a turn at least this often, so that an idle node is not taken for a stuck one.
+const IDLE_TURN: Duration = Duration::from_millis(500);
+/// How long a leaving node waits for its answers and queues.
+const LEAVE: Duration = Duration::from_secs(3);
+
+/// What sends a node's heartbeats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beats {
+    /// A thread of its own, so that a blocked node still beats and is known to be stuck.
+    Thread,
+    /// A task on the node's own thread, for clusters on virtual time.
+    Task,
+}
+
+impl Node {
+    /// Runs the node until [`Node::stop`] is called or it has to end: listens, joins the cluster, runs `setup`
+    /// (which registers listeners and methods, and may send), and only then is routable. Must run inside a
+    /// [`tokio::task::LocalSet`]; everything of the node runs on that one thread.
+    ///
+    /// # Errors
+    /// [`NodeError`]: its id is taken, the master turned it away or declared it lost, its setup failed.
+    pub async fn run(
+        &self,
+        link: Arc<dyn Link + Send + Sync>,
+        beats: Beats,
+        setup: impl AsyncFnOnce(&Node) -> Result<(), String>,
+    ) -> Result<(), NodeError> {
+        let inner = &self.0;
+        let listener = link.listen(self.id())?;
+        *inner.link.borrow_mut() = Some(link.clone());
+        self.serve_runtime();
+        tokio::task::spawn_local(Rc::clone(inner).flusher());
+        tokio::task::spawn_local(Rc::clone(inner).housekeeping());
+        tokio::task::spawn_local(Rc::clone(inner).accept(listener));
+
+        let is_master = self.config().role == Role::Master;
+        let heart = self.start_heart(link, beats, is_master)?;
+        let life = async {
+            if is_master {
+                self.apply_view(ViewChange { members: vec![self.member()], ..ViewChange::default() });
+                std::future::pending().await
+            } else {
+                Rc::clone(inner).stay_joined().await
+            }
+        };
+        let start = async {
+            inner.meshed().await;
+            setup(self).await.map_err(|why| NodeError::Setup { node: self.id(), why })?;
+            self.set_state(State::Ready);
+            tracing::info!(node = %self.id(), role = %self.config().role, "ready");
+            Ok::<_, NodeError>(())
+        };
+        let serve = async {
+            start.await?;
+            inner.stop.notified().await;
+            Ok(())
+        };
+        let result = tokio::select! {
+            biased;
+            end = life => Err(end),
+            end = serve => end,
+            () = self.stopped_early() => Ok(()),
+        };
+        self.leave().await;
+        drop(heart);
+        result
+    }
+
+    /// Asks the node to leave: it takes nothing new, finishes what it has, and [`Node::run`] returns.
+    pub fn stop(&self) {
+        self.0.stopping.set(true);
+        self.0.stop.notify_waiters();
+        self.0.stop.notify_one();
+    }
+
+    /// Whether the node was asked to leave.
+    pub fn is_stopping(&self) -> bool {
+        self.0.stopping.get()
+    }
+
+    /// Resolves when the node is asked to leave before it was ready.
+    async fn stopped_early(&self) {
+        loop {
+            let stop = self.0.stop.notified();
+            if self.is_stopping() && self.state() == State::Starting {
+                return;
+            }
+            stop.await;
+            if self.state() != State::Starting {
+                // The one that serves is to see it.
+                self.0.stop.notify_one();
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    fn start_heart(
+        &self,
+        link: Arc<dyn Link + Send + Sync>,
+        beats: Beats,
+        is_master: bool,
+    ) -> Result<Option<tokio::sync::oneshot::Sender<()>>, NodeError> {
+        if is_master {
+            return Ok(None);
+        }
+        let config = self.config();
+        let heart = Heart {
+            link,
+            master: config.master,
+            hello: self.0.hello(Some(config.master), Purpose::Pulse),
+            progress: self.0.progress.clone(),
+            period: config.timing.heartbeat,
+        };
+        match beats {
+            Beats::Task => {
+                tokio::task::spawn_local(pulse::beat(heart));
+                Ok(None)
+            }
+            Beats::Thread => pulse::on_thread(heart)
+                .map(Some)
+                .map_err(|error| NodeError::Setup { node: self.id(), why: error.to_string() }),
+        }
+    }
+
+    /// The requests that every node answers.
+    fn serve_runtime(&self) {
+        let node = self.clone();
+        self.register(Row::Internal, control::NODE, "view", move |call| {
+            // Only the master's word counts.
+            if call.from() == node.config().master
+                && let Ok(change) = call.args::<ViewChange>()
+            {
+                node.apply_view(change);
+            }
+        });
+        let node = self.clone();
+        self.register(Row::Internal, control::NODE, "report", move |call| {
+            let _ = call.respond(&node.report());
+        });
+        let node = self.clone();
+        self.register(Row::Internal, control::NODE, "stop", move |call| {
+            if call.from() == node.config().master {
+                node.stop();
+            }
+            let _ = call.respond(&());
+        });
+        if self.config().role.is_server() {
+            self.serve_players();
+        }
+    }
+
+    async fn leave(&self) {
+        self.set_state(State::Draining);
+        let inner = &self.0;
+        let quiet = async {
+            loop {
+                let peers: Vec<_> = inner.peers.borrow().values().cloned().collect();
+                let busy = peers.iter().any(|peer| peer.is_connected() && peer.queued() > 0)
+                    || !inner.pending.borrow().is_empty()
+                    || inner.has_local();
+                if !busy {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let _ = timeout(LEAVE, quiet).await;
+        inner.tell_all_acks();
+        let peers: Vec<_> = inner.peers.borrow().values().cloned().collect();
+        let meta = Meta::of(Row::Internal);
+        for peer in peers {
+            let body = Body::Close { reason: Reason::ShuttingDown };
+            peer.push_bare(|out| Envelope { meta, body, payload: b"the node leaves" }.encode_into(out));
+            let _ = peer.flush();
+            peer.close();
+        }
+    }
+
+    /// As [`Node::ask`] for the runtime's own requests to the master, waited for while it restarts.
+    pub fn ask_master<T: serde::Serialize, R: serde::de::DeserializeOwned + 'static>(
+        &self,
+        method: &str,
+        args: &T,
+        timeout: Duration,
+    ) -> impl Future<Output = Result<R, crate::Failure>> + use<T, R> {
+        self.ask(Row::Internal, To::Master, (control::MASTER, method), args, timeout)
+    }
+
+    /// Sends the master a message of the runtime's own that wants no answer.
+    pub fn tell_master<T: serde::Serialize>(&self, method: &str, data: &T) {
+        self.0.tell_master(method, data);
+    }
+
+    /// Sends a node a message of the runtime's own that wants no answer.
+    pub fn tell<T: serde::Serialize>(&self, to: chappe_wire::NodeId, module: &str, method: &str, data: &T) {
+        match chappe_wire::value::encode(data) {
+            Ok(payload) => self.0.tell(to, module, method, &payload),
+            Err(error) => tracing::error!(module, method, %error, "a message of the runtime's cannot be sent"),
+        }
+    }
+}
+
+impl Inner {
+    /// Deadlines, acknowledgements that found no frame to ride on, and the idle turn.
+    async fn housekeeping(self: Rc<Self>) {
+        let mut acks_due: Option<Duration> = None;
+        loop {
+            let now = self.clock.now();
+            self.progress.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            self.expire_requests(now);
+            if acks_due.is_some_and(|due| due <= now) {
+                acks_due = None;
+                self.acks_wanted.set(false);
+                self.tell_all_acks();
+            } else if acks_due.is_none() && self.acks_wanted.get() {
+                acks_due = Some(now + ACK_DELAY);
+            }
+            let due = [
+                self.pending.borrow().next_deadline(),
+                self.waiting.borrow().next_deadline(),
+                acks_due,
+                Some(now + IDLE_TURN),
+            ];
+            let next = due.into_iter().flatten().min().map_or(Instant::now(), |at| self.clock.at(at));
+            tokio::select! {
+                biased;
+                () = self.deadlines_changed.notified() => {}
+                () = sleep_until(next) => {}
+            }
+        }
+    }
+}
+
+/// Runs a node on the current thread until it ends: a runtime of one thread, and everything on it.
+///
+/// # Errors
+/// As [`Node::run`]; [`NodeError::Setup`] when the runtime cannot be made.
+pub fn run_blocking<F: Future<Output = Result<(), NodeError>>>(life: impl FnOnce() -> F) -> Result<(), NodeError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| NodeError::Setup { node: Default::default(), why: error.to_string() })?;
+    let local = tokio::task::LocalSet::new();
+    local.block_on(&runtime, async move { life().await })
+}

@@ -1,0 +1,313 @@
+//! Events, broadcasts and pushes on their way out, and receipts for them.
+
+use crate::error::SendError;
+use crate::listeners::{Handler, ListenerId, topic};
+use crate::node::Node;
+use crate::peer::ReceiptWaiter;
+use crate::{Event, OwnedEvent};
+use chappe_route::{Address, NoRoute};
+use chappe_wire::{Body, Envelope, Meta, NodeId, PlayerId, PushTo, Reason, Row};
+use serde::Serialize;
+use smallvec::SmallVec;
+use std::cell::RefCell;
+use std::fmt;
+use std::future::Future;
+use std::rc::Rc;
+use tokio::sync::oneshot;
+
+/// A message that was sent: where it went. Nothing need be done with it; [`Sent::receipt`] tells where it
+/// arrived.
+pub struct Sent {
+    node: Node,
+    to: SmallVec<[(NodeId, u32); 2]>,
+    missing: Vec<NoRoute>,
+}
+
+/// Where a message arrived. "Reached" means: taken into a ready node's inbox.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Receipt {
+    /// The nodes that have it.
+    pub reached: Vec<NodeId>,
+    /// The nodes that were meant and do not have it, or are not known to: each with the reason.
+    pub missing: Vec<(NodeId, Reason)>,
+}
+
+impl fmt::Display for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (reached, missing) = (self.reached.len(), self.missing.len());
+        write!(f, "{reached} of {}", reached + missing)?;
+        for (at, (node, reason)) in self.missing.iter().enumerate() {
+            write!(f, "{} {node}: {reason}", if at == 0 { "; missing" } else { "," })?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Sent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sent").field("to", &self.to).field("missing", &self.missing).finish_non_exhaustive()
+    }
+}
+
+impl Sent {
+    /// How many nodes it was sent to.
+    pub fn targets(&self) -> usize {
+        self.to.len()
+    }
+
+    /// The nodes that were meant and did not get it, known at once.
+    pub fn missing(&self) -> &[NoRoute] {
+        &self.missing
+    }
+
+    /// Resolves when every node it was sent to has taken it in, refused it, or gone away.
+    pub fn receipt(self) -> impl Future<Output = Receipt> {
+        let missing = self.missing.iter().filter_map(|at| at.node.map(|node| (node, at.reason)));
+        let receipt = Receipt { reached: Vec::new(), missing: missing.collect() };
+        let (done, settled) = oneshot::channel();
+        let open = Rc::new(RefCell::new(Open { left: self.to.len(), receipt, done: Some(done) }));
+        open.borrow_mut().finish();
+        for (id, seq) in &self.to {
+            let (id, open) = (*id, open.clone());
+            let waiter: ReceiptWaiter = Box::new(move |result| open.borrow_mut().settle(id, result));
+            let peer = self.node.0.peers.borrow().get(&id).cloned();
+            match peer {
+                _ if id == self.node.id() => waiter(Ok(())),
+                Some(peer) => peer.wait(*seq, waiter),
+                None => waiter(Err(Reason::Disconnected)),
+            }
+        }
+        async move { settled.await.unwrap_or_default() }
+    }
+}
+
+struct Open {
+    left: usize,
+    receipt: Receipt,
+    done: Option<oneshot::Sender<Receipt>>,
+}
+
+impl Open {
+    fn settle(&mut self, id: NodeId, result: Result<(), Reason>) {
+        match result {
+            Ok(()) => self.receipt.reached.push(id),
+            Err(reason) => self.receipt.missing.push((id, reason)),
+        }
+        self.left -= 1;
+        self.finish();
+    }
+
+    fn finish(&mut self) {
+        if self.left == 0
+            && let Some(done) = self.done.take()
+        {
+            let _ = done.send(std::mem::take(&mut self.receipt));
+        }
+    }
+}
+
+impl Node {
+    /// Listens to an event of the system `(namespace, system)`, on whatever node it is sent (apollo.md section
+    /// 2). Larger priorities are called first; the largest is 10.
+    pub fn listen(
+        &self,
+        namespace: &str,
+        system: &str,
+        event: &str,
+        priority: i32,
+        handler: impl Fn(Event<'_>) + 'static,
+    ) -> ListenerId {
+        let handler: Handler = Rc::new(handler);
+        self.0.listeners.borrow_mut().add(&topic(namespace, system, event), priority, handler)
+    }
+
+    /// As [`Node::listen`], for a handler that awaits. It starts in the order of events; while it waits,
+    /// other handlers run.
+    pub fn listen_async<F: Future<Output = ()> + 'static>(
+        &self,
+        namespace: &str,
+        system: &str,
+        event: &str,
+        priority: i32,
+        handler: impl Fn(OwnedEvent) -> F + 'static,
+    ) -> ListenerId {
+        let node = self.clone();
+        self.listen(namespace, system, event, priority, move |event| {
+            node.spawn(handler(event.to_owned()));
+        })
+    }
+
+    /// Undoes a registration. Returns false when that was done before.
+    pub fn unlisten(&self, id: ListenerId) -> bool {
+        self.0.listeners.borrow_mut().remove(id)
+    }
+
+    /// Sends an event to wherever `address` leads. A broadcast is encoded once.
+    ///
+    /// # Errors
+    /// [`SendError::Data`]; [`SendError::Route`] when the one node that is meant cannot get it, or nobody is of
+    /// that type. For broadcasts, nodes that cannot get it are in [`Sent::missing`].
+    pub fn send<T: Serialize + ?Sized>(
+        &self,
+        row: Row,
+        address: Address<'_>,
+        topic: &[u8],
+        data: &T,
+    ) -> Result<Sent, SendError> {
+        let sent = self.0.encode("data", data, |payload| self.send_raw(row, address, topic, payload));
+        sent.map_err(|error| SendError::data(row, error))?
+    }
+
+    /// As [`Node::send`] for data that is MessagePack already.
+    ///
+    /// # Errors
+    /// [`SendError::Route`], as [`Node::send`].
+    pub fn send_raw(
+        &self,
+        row: Row,
+        address: Address<'_>,
+        topic: &[u8],
+        payload: &[u8],
+    ) -> Result<Sent, SendError> {
+        let node = &self.0;
+        let meta = node.meta(row);
+        let single = match address {
+            Address::Server(id) | Address::Service(id) | Address::Proxy(id) => Some(id),
+            _ => None,
+        };
+        let (to, mut missing) = {
+            let view = node.view.borrow();
+            match address {
+                // The usual case without a list.
+                Address::Server(id) if view.reachable(id, |role| role.is_server()).is_ok() => {
+                    (SmallVec::<[NodeId; 2]>::from_slice(&[id]), Vec::new())
+                }
+                _ => {
+                    let (to, missing) = view.resolve(address);
+                    (to.into_iter().collect(), missing)
+                }
+            }
+        };
+        node.stats.sent(row, (to.len() + missing.len()) as u64);
+        missing.iter().for_each(|at| node.stats.dropped(row, at.reason));
+        let envelope = Envelope { meta, body: Body::Event { topic }, payload };
+        let mut reached = SmallVec::new();
+        if to.len() == 1 {
+            match node.post(to[0], &envelope) {
+                Ok(seq) => reached.push((to[0], seq)),
+                Err(reason) => missing.push(self.undelivered(row, to[0], reason)),
+            }
+        } else {
+            let mut body = Vec::with_capacity(64 + topic.len() + payload.len());
+            envelope.encode_into(&mut body);
+            for id in to {
+                let posted = if id == self.id() {
+                    node.post_local(&envelope).map(|()| 0)
+                } else {
+                    node.peer(id).and_then(|peer| node.post_peer(&peer, row, |out| out.extend_from_slice(&body)))
+                };
+                match posted {
+                    Ok(seq) => reached.push((id, seq)),
+                    Err(reason) => missing.push(self.undelivered(row, id, reason)),
+                }
+            }
+        }
+        if reached.is_empty() && (single.is_some() || address == Address::Master) {
+            let reason = missing.first().map_or(Reason::NoRoute, |at| at.reason);
+            let to = single.map_or_else(|| "the master".to_owned(), |id| format!("node {id}"));
+            return Err(SendError::route(row, to, reason));
+        }
+        if reached.is_empty() && missing.is_empty() {
+            let to = match address {
+                Address::ServersOfType(name) => format!("servers of type {name:?}"),
+                _ => "services".to_owned(),
+            };
+            node.stats.sent(row, 1);
+            node.stats.dropped(row, Reason::NoRoute);
+            return Err(SendError::route(row, to, Reason::NoRoute));
+        }
+        Ok(Sent { node: self.clone(), to: reached, missing })
+    }
+
+    /// Passes on an event as it came, for a proxy: the data is not decoded.
+    ///
+    /// # Errors
+    /// The reason why it cannot reach the node; counted.
+    pub fn forward(&self, to: NodeId, meta: Meta, topic: &[u8], payload: &[u8]) -> Result<(), Reason> {
+        let envelope = Envelope { meta, body: Body::Event { topic }, payload };
+        let takes = |role: chappe_wire::Role| match meta.row {
+            Row::ClientToService => role == chappe_wire::Role::Service,
+            _ => role.is_server(),
+        };
+        let posted = self.0.view.borrow().reachable(to, takes).and_then(|id| self.0.post(id, &envelope));
+        posted.map(drop).inspect_err(|reason| self.0.stats.dropped(meta.row, *reason))
+    }
+
+    /// Sends an event to clients, through their proxy. Encoded once for the proxy, whatever the number.
+    ///
+    /// # Errors
+    /// [`SendError::Data`]; [`SendError::Route`] when the proxy cannot be reached.
+    pub fn push<T: Serialize + ?Sized>(
+        &self,
+        row: Row,
+        proxy: NodeId,
+        to: PushTo<'_>,
+        topic: &[u8],
+        data: &T,
+    ) -> Result<Sent, SendError> {
+        let sent = self.0.encode("data", data, |payload| self.push_raw(row, proxy, to, topic, payload));
+        sent.map_err(|error| SendError::data(row, error))?
+    }
+
+    /// As [`Node::push`] for data that is MessagePack already.
+    ///
+    /// # Errors
+    /// [`SendError::Route`], as [`Node::push`].
+    pub fn push_raw(
+        &self,
+        row: Row,
+        proxy: NodeId,
+        to: PushTo<'_>,
+        topic: &[u8],
+        payload: &[u8],
+    ) -> Result<Sent, SendError> {
+        let node = &self.0;
+        node.stats.sent(row, 1);
+        let envelope = Envelope { meta: node.meta(row), body: Body::Push { to, topic }, payload };
+        let takes = |role| role == chappe_wire::Role::Proxy;
+        let posted = node.view.borrow().reachable(proxy, takes).and_then(|id| node.post(id, &envelope));
+        match posted {
+            Ok(seq) => {
+                Ok(Sent { node: self.clone(), to: SmallVec::from_slice(&[(proxy, seq)]), missing: Vec::new() })
+            }
+            Err(reason) => {
+                node.stats.dropped(row, reason);
+                Err(SendError::route(row, format!("proxy {proxy}"), reason))
+            }
+        }
+    }
+
+    /// Sends an event to a player on this server (row 1).
+    ///
+    /// # Errors
+    /// [`SendError`]; `PlayerOffline` when the player is not here.
+    pub fn push_to_player<T: Serialize + ?Sized>(
+        &self,
+        player: PlayerId,
+        topic: &[u8],
+        data: &T,
+    ) -> Result<Sent, SendError> {
+        let row = Row::ServerToClient;
+        let Some(proxy) = self.proxy_of(player) else {
+            self.0.stats.sent(row, 1);
+            self.0.stats.dropped(row, Reason::PlayerOffline);
+            return Err(SendError::route(row, format!("player {player}"), Reason::PlayerOffline));
+        };
+        self.push(row, proxy, PushTo::Epochs(&player.0.to_le_bytes()), topic, data)
+    }
+
+    fn undelivered(&self, row: Row, node: NodeId, reason: Reason) -> NoRoute {
+        self.0.stats.dropped(row, reason);
+        NoRoute { node: Some(node), reason }
+    }
+}

@@ -1,0 +1,215 @@
+//! Where a request goes, and the ones that wait for a declared provider to come up.
+
+use crate::error::Failure;
+use crate::node::{Inner, Node};
+use crate::rpc::{To, Waiter};
+use chappe_route::{Provider, State};
+use chappe_wire::{Body, Envelope, NodeId, Reason, Row};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// A request on its way out.
+pub(crate) struct Outgoing<'a> {
+    pub(crate) row: Row,
+    pub(crate) to: To<'a>,
+    pub(crate) module: &'a str,
+    pub(crate) target: &'a [u8],
+    pub(crate) args: &'a [u8],
+    pub(crate) deadline: Duration,
+}
+
+/// Requests for which no provider is up, in the order made.
+#[derive(Default)]
+pub(crate) struct Waiting(VecDeque<Held>);
+
+struct Held {
+    row: Row,
+    to: HeldTo,
+    module: String,
+    target: Box<[u8]>,
+    args: Box<[u8]>,
+    deadline: Duration,
+    waiter: Option<Waiter>,
+}
+
+enum HeldTo {
+    Module,
+    Key(Box<[u8]>),
+    Node(NodeId),
+    Master,
+}
+
+impl Waiting {
+    pub(crate) fn next_deadline(&self) -> Option<Duration> {
+        self.0.iter().map(|held| held.deadline).min()
+    }
+}
+
+impl Inner {
+    /// Sends a request to a provider, or lets it wait for one, or ends it at once.
+    pub(crate) fn route_request(self: &Rc<Self>, request: &Outgoing<'_>, waiter: Option<Waiter>) {
+        let provider = match request.to {
+            To::Module => self.view.borrow_mut().provider(request.module),
+            To::Key(key) => self.view.borrow().provider_for_key(request.module, key),
+            To::Master => self.view.borrow().master().map_or(Provider::Wait, Provider::Node),
+            // The runtime's own: a node that is connected and not yet in the view can be asked.
+            To::Node(id) if self.is_connected(id) => Provider::Node(id),
+            To::Node(id) => match self.view.borrow().reachable(id, |_| true) {
+                Ok(id) => Provider::Node(id),
+                Err(reason) => {
+                    return self.fail_later(waiter, request.row, reason, format!("node {id} cannot be reached"));
+                }
+            },
+        };
+        match provider {
+            Provider::Node(id) => self.send_request(id, request, waiter),
+            Provider::Wait => self.hold(request, waiter),
+            // Before the first view nobody is known: what nobody declared may yet turn up in it.
+            Provider::None if self.view.borrow().master().is_none() => self.hold(request, waiter),
+            Provider::None => {
+                let text = format!("no node serves the module {:?}, and none is declared to", request.module);
+                self.fail_later(waiter, request.row, Reason::NoProvider, text);
+            }
+        }
+    }
+
+    fn is_connected(&self, id: NodeId) -> bool {
+        self.peers.borrow().get(&id).is_some_and(|peer| peer.is_connected())
+    }
+
+    fn send_request(self: &Rc<Self>, to: NodeId, request: &Outgoing<'_>, waiter: Option<Waiter>) {
+        let remaining = request.deadline.saturating_sub(self.clock.now());
+        let timeout_ms = remaining.as_millis().min(u128::from(u32::MAX)) as u32;
+        let incarnation = if to == self.config.id {
+            Ok(self.config.incarnation)
+        } else {
+            self.peer(to).map(|peer| peer.incarnation)
+        };
+        let incarnation = match incarnation {
+            Ok(incarnation) => incarnation,
+            Err(reason) => {
+                return self.fail_later(waiter, request.row, reason, format!("node {to} cannot be reached"));
+            }
+        };
+        let one_way = waiter.is_none();
+        let id = waiter.map_or(0, |waiter| self.expect(to, incarnation, request.deadline, waiter));
+        let body = Body::Request { id, timeout_ms, one_way, target: request.target };
+        let envelope = Envelope { meta: self.meta(request.row), body, payload: request.args };
+        if let Err(reason) = self.post(to, &envelope) {
+            let waiter = self.pending.borrow_mut().answer(id, to);
+            self.fail_later(waiter, request.row, reason, format!("the request to node {to} was not sent"));
+        }
+    }
+
+    fn expect(&self, to: NodeId, incarnation: u64, deadline: Duration, waiter: Waiter) -> u64 {
+        let mut pending = self.pending.borrow_mut();
+        let before = pending.next_deadline();
+        let id = pending.insert(to, incarnation, deadline, waiter);
+        if before.is_none_or(|before| deadline < before) {
+            self.deadlines_changed.notify_one();
+        }
+        id
+    }
+
+    fn hold(&self, request: &Outgoing<'_>, waiter: Option<Waiter>) {
+        let mut waiting = self.waiting.borrow_mut();
+        if waiting.0.len() >= self.config.limits.waiting_requests {
+            drop(waiting);
+            let text = "too many requests wait for providers that are not up".to_owned();
+            return self.fail_later(waiter, request.row, Reason::Overloaded, text);
+        }
+        let to = match request.to {
+            To::Module => HeldTo::Module,
+            To::Key(key) => HeldTo::Key(key.into()),
+            To::Node(id) => HeldTo::Node(id),
+            To::Master => HeldTo::Master,
+        };
+        waiting.0.push_back(Held {
+            row: request.row,
+            to,
+            module: request.module.to_owned(),
+            target: request.target.into(),
+            args: request.args.into(),
+            deadline: request.deadline,
+            waiter,
+        });
+        self.deadlines_changed.notify_one();
+    }
+
+    /// Tries again what waits; called when the view has changed.
+    pub(crate) fn retry_waiting(self: &Rc<Self>) {
+        let held = std::mem::take(&mut self.waiting.borrow_mut().0);
+        for held in held {
+            let to = match &held.to {
+                HeldTo::Module => To::Module,
+                HeldTo::Key(key) => To::Key(key),
+                HeldTo::Node(id) => To::Node(*id),
+                HeldTo::Master => To::Master,
+            };
+            let request = Outgoing {
+                row: held.row,
+                to,
+                module: &held.module,
+                target: &held.target,
+                args: &held.args,
+                deadline: held.deadline,
+            };
+            self.route_request(&request, held.waiter);
+        }
+    }
+
+    /// Ends every request whose deadline has passed.
+    pub(crate) fn expire_requests(self: &Rc<Self>, now: Duration) {
+        let expired = self.pending.borrow_mut().expire(now);
+        for waiter in expired {
+            let text = "no answer came in time";
+            self.finish(waiter, Err(Failure::new(Reason::DeadlineExceeded, text)));
+        }
+        let mut expired = Vec::new();
+        self.waiting.borrow_mut().0.retain_mut(|held| {
+            let due = held.deadline <= now;
+            if due {
+                expired.push((held.waiter.take(), held.row, std::mem::take(&mut held.module)));
+            }
+            !due
+        });
+        for (waiter, row, module) in expired {
+            let text = format!("no provider of {module:?} came up in time");
+            self.fail_later(waiter, row, Reason::DeadlineExceeded, text);
+        }
+    }
+
+    /// Ends a request with a reason, after what the current handler does.
+    pub(crate) fn fail_later(&self, waiter: Option<Waiter>, row: Row, reason: Reason, text: String) {
+        self.stats.dropped(row, reason);
+        if let Some(waiter) = waiter {
+            let callback = waiter.callback;
+            self.later(move || callback(Err(Failure::new(reason, text))));
+        }
+    }
+
+    /// Gives a request its outcome.
+    pub(crate) fn finish(&self, waiter: Waiter, reply: crate::rpc::Reply<'_>) {
+        if reply.is_err() {
+            self.stats.count("failed_requests");
+        }
+        let callback = waiter.callback;
+        self.guarded("callback", || callback(reply));
+    }
+
+    /// Ends what a life of a node had, now that it has gone.
+    pub(crate) fn lose_requests(&self, node: NodeId, incarnation: u64) {
+        let lost = self.pending.borrow_mut().lose(node, incarnation);
+        for waiter in lost {
+            self.finish(waiter, Err(Failure::new(Reason::NodeLost, format!("node {node} went away with the request"))));
+        }
+    }
+}
+
+impl Node {
+    /// Whether the node takes messages.
+    pub fn is_ready(&self) -> bool {
+        matches!(self.state(), State::Ready | State::Draining)
+    }
+}
