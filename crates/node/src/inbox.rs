@@ -29,23 +29,23 @@ impl Inner {
     /// Reads a connection until it ends. `buffer` may hold what came behind the greeting.
     pub(crate) async fn reader(self: Rc<Self>, peer: Rc<Peer>, conn: Rc<dyn Conn>, mut buffer: Buffer) {
         let limit = self.config.limits.message_bytes + ENVELOPE_ROOM;
-        let ended = loop {
+        loop {
             if let Err(error) = self.take_in(&peer, &mut buffer, limit) {
                 self.stats.count("protocol_errors");
-                break self.close_peer(&peer, error.reason(), &error.to_string());
+                self.close_peer(&peer, error.reason(), &error.to_string());
+                break;
             }
             self.tell_acks(&peer);
             buffer.shrink(256 * 1024);
             match poll_fn(|cx| conn.poll_read(cx, &mut buffer)).await {
-                Ok(0) => break self.peer_ended(&peer, "the other side closed the connection"),
+                Ok(0) => self.peer_ended(&peer, "the other side closed the connection"),
                 Ok(_) => {}
-                Err(error) => break self.peer_ended(&peer, &error.to_string()),
+                Err(error) => self.peer_ended(&peer, &error.to_string()),
             }
             if peer.is_closed() {
                 break;
             }
-        };
-        ended
+        }
     }
 
     /// Takes in every whole frame of `buffer`: one turn of the loop.

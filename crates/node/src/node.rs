@@ -3,7 +3,7 @@
 use crate::clock::Clock;
 use crate::listeners::{Listeners, Topic};
 use crate::peer::{Flushed, Peer};
-use crate::rpc::{Methods, Waiter};
+use crate::rpc::{Callback, Methods};
 use crate::waiting::Waiting;
 use crate::{Config, Event, Report, Stats};
 use crate::control::Session;
@@ -37,6 +37,8 @@ pub struct Node(pub(crate) Rc<Inner>);
 pub(crate) type PushHandler = Rc<dyn Fn(NodeId, Meta, PushTo<'_>, &[u8], &[u8])>;
 /// Decides whether a node may connect.
 pub(crate) type HelloHook = Rc<dyn Fn(&Hello) -> Result<(), WireRefusal>>;
+/// Told what has changed in the membership view.
+pub(crate) type ViewHook = Rc<dyn Fn(&chappe_route::Changed)>;
 /// Told the id and incarnation of a peer whose connection has ended.
 pub(crate) type PeerHook = Rc<dyn Fn(NodeId, u64)>;
 /// The sessions that a proxy holds.
@@ -51,10 +53,10 @@ pub(crate) struct Inner {
     pub(crate) peers: RefCell<FxHashMap<NodeId, Rc<Peer>>>,
     pub(crate) listeners: RefCell<Listeners>,
     pub(crate) methods: RefCell<Methods>,
-    pub(crate) pending: RefCell<Pending<Waiter>>,
+    pub(crate) pending: RefCell<Pending<Callback>>,
     pub(crate) waiting: RefCell<Waiting>,
     pub(crate) on_push: RefCell<Option<PushHandler>>,
-    pub(crate) on_view: RefCell<Vec<Rc<dyn Fn(&chappe_route::Changed)>>>,
+    pub(crate) on_view: RefCell<Vec<ViewHook>>,
     /// How many turns the loop has made; what the heartbeat thread tells the master.
     pub(crate) progress: Arc<AtomicU64>,
     /// Messages to itself: encoded like any other, so that it gets its own copy.
@@ -397,7 +399,7 @@ impl Inner {
                 peer.blocked.set(true);
                 tokio::task::spawn_local(Rc::clone(self).unblock(peer.clone(), conn));
             }
-            Flushed::Broken(_) => self.peer_ended(peer, "the connection broke"),
+            Flushed::Broken(error) => self.peer_ended(peer, &error.to_string()),
         }
     }
 

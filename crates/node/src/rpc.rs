@@ -61,12 +61,7 @@ pub enum To<'a> {
     Master,
 }
 
-/// A request that waits for its outcome.
-pub(crate) struct Waiter {
-    pub(crate) row: Row,
-    pub(crate) callback: Callback,
-}
-
+/// Waits for a request's outcome.
 pub(crate) type Callback = Box<dyn FnOnce(Reply<'_>)>;
 pub(crate) type Method = Rc<dyn Fn(Call<'_>)>;
 
@@ -304,10 +299,9 @@ impl Node {
         callback: Option<Callback>,
     ) {
         let node = &self.0;
-        let waiter = callback.map(|callback| Waiter { row, callback });
         let target = target(module, method);
         let deadline = node.clock.now() + timeout;
         node.stats.sent(row, 1);
-        node.route_request(&Outgoing { row, to, module, target: &target, args, deadline }, waiter);
+        node.route_request(&Outgoing { row, to, module, target: &target, args, deadline }, callback);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::error::Failure;
 use crate::node::{Inner, Node};
-use crate::rpc::{To, Waiter};
+use crate::rpc::{Callback, To};
 use chappe_route::{Provider, State};
 use chappe_wire::{Body, Envelope, NodeId, Reason, Row};
 use std::collections::VecDeque;
@@ -30,7 +30,7 @@ struct Held {
     target: Box<[u8]>,
     args: Box<[u8]>,
     deadline: Duration,
-    waiter: Option<Waiter>,
+    waiter: Option<Callback>,
 }
 
 enum HeldTo {
@@ -48,7 +48,7 @@ impl Waiting {
 
 impl Inner {
     /// Sends a request to a provider, or lets it wait for one, or ends it at once.
-    pub(crate) fn route_request(self: &Rc<Self>, request: &Outgoing<'_>, waiter: Option<Waiter>) {
+    pub(crate) fn route_request(self: &Rc<Self>, request: &Outgoing<'_>, waiter: Option<Callback>) {
         let provider = match request.to {
             To::Module => self.view.borrow_mut().provider(request.module),
             To::Key(key) => self.view.borrow().provider_for_key(request.module, key),
@@ -78,7 +78,7 @@ impl Inner {
         self.peers.borrow().get(&id).is_some_and(|peer| peer.is_connected())
     }
 
-    fn send_request(self: &Rc<Self>, to: NodeId, request: &Outgoing<'_>, waiter: Option<Waiter>) {
+    fn send_request(self: &Rc<Self>, to: NodeId, request: &Outgoing<'_>, waiter: Option<Callback>) {
         let remaining = request.deadline.saturating_sub(self.clock.now());
         let timeout_ms = remaining.as_millis().min(u128::from(u32::MAX)) as u32;
         let incarnation = if to == self.config.id {
@@ -102,7 +102,7 @@ impl Inner {
         }
     }
 
-    fn expect(&self, to: NodeId, incarnation: u64, deadline: Duration, waiter: Waiter) -> u64 {
+    fn expect(&self, to: NodeId, incarnation: u64, deadline: Duration, waiter: Callback) -> u64 {
         let mut pending = self.pending.borrow_mut();
         let before = pending.next_deadline();
         let id = pending.insert(to, incarnation, deadline, waiter);
@@ -112,7 +112,7 @@ impl Inner {
         id
     }
 
-    fn hold(&self, request: &Outgoing<'_>, waiter: Option<Waiter>) {
+    fn hold(&self, request: &Outgoing<'_>, waiter: Option<Callback>) {
         let mut waiting = self.waiting.borrow_mut();
         if waiting.0.len() >= self.config.limits.waiting_requests {
             drop(waiting);
@@ -181,21 +181,19 @@ impl Inner {
     }
 
     /// Ends a request with a reason, after what the current handler does.
-    pub(crate) fn fail_later(&self, waiter: Option<Waiter>, row: Row, reason: Reason, text: String) {
+    pub(crate) fn fail_later(&self, waiter: Option<Callback>, row: Row, reason: Reason, text: String) {
         self.stats.dropped(row, reason);
-        if let Some(waiter) = waiter {
-            let callback = waiter.callback;
+        if let Some(callback) = waiter {
             self.later(move || callback(Err(Failure::new(reason, text))));
         }
     }
 
     /// Gives a request its outcome.
-    pub(crate) fn finish(&self, waiter: Waiter, reply: crate::rpc::Reply<'_>) {
+    pub(crate) fn finish(&self, waiter: Callback, reply: crate::rpc::Reply<'_>) {
         if reply.is_err() {
             self.stats.count("failed_requests");
         }
-        let callback = waiter.callback;
-        self.guarded("callback", || callback(reply));
+        self.guarded("callback", || waiter(reply));
     }
 
     /// Ends what a life of a node had, now that it has gone.
