@@ -1,13 +1,14 @@
 //! The local link: Unix sockets between processes of one machine.
 //!
-//! Each node listens on `ID.sock` in the cluster's run directory and holds a lock on `ID.lock` beside it, so
-//! that a second process that claims the id is told so, and a socket left behind by a crash is in nobody's way.
+//! Each node listens on `ID.sock` in the cluster's run directory and holds a lock on `ID.lock` beside it, which
+//! names its process. So a second process that claims the id is told so, and a socket left behind by a crash is
+//! in nobody's way.
 
 use crate::{Buffer, Conn, Dialing, Link, ListenError, Listener};
 use chappe_wire::NodeId;
 use nix::sys::socket::{Shutdown, shutdown};
-use std::fs::{File, TryLockError};
-use std::io;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -34,6 +35,12 @@ impl LocalLink {
         self.run_dir.join(format!("{node}.sock"))
     }
 
+    /// The process that holds a node's id, while it lives or after it died; `None` when none ever did.
+    pub fn process_of(&self, node: NodeId) -> Option<u32> {
+        let text = std::fs::read_to_string(self.run_dir.join(format!("{node}.lock"))).ok()?;
+        text.trim().parse().ok()
+    }
+
     fn bind(&self, me: NodeId) -> Result<LocalListener, (PathBuf, Result<io::Error, NodeId>)> {
         let dir = || self.run_dir.clone();
         std::fs::DirBuilder::new()
@@ -42,12 +49,17 @@ impl LocalLink {
             .create(&self.run_dir)
             .map_err(|err| (dir(), Ok(err)))?;
         let lock_path = self.run_dir.join(format!("{me}.lock"));
-        let lock = File::create(&lock_path).map_err(|err| (lock_path.clone(), Ok(err)))?;
+        // Not truncated before it is ours: it says who holds the id.
+        let options = OpenOptions::new().write(true).create(true).truncate(false).clone();
+        let mut lock = options.open(&lock_path).map_err(|err| (lock_path.clone(), Ok(err)))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err((lock_path, Err(me))),
             Err(TryLockError::Error(err)) => return Err((lock_path, Ok(err))),
         }
+        lock.set_len(0)
+            .and_then(|()| writeln!(lock, "{}", std::process::id()))
+            .map_err(|err| (lock_path.clone(), Ok(err)))?;
         let path = self.socket_of(me);
         // The lock is ours: a socket that stands here is a dead process's.
         match std::fs::remove_file(&path) {
