@@ -15,7 +15,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
-use crate::job::Broker;
+use crate::{harness::say, job::Broker};
 
 /// A server that we can start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -73,8 +73,10 @@ pub(crate) fn keep(server: Server) -> Result<()> {
     };
     let begun = wait_for(&mut child, &socket);
     if begun.is_ok() {
-        println!("{}", serde_json::to_string(&Broker { url, pid: child.id() })?);
-        std::io::stdin().lines().for_each(drop);
+        let told = serde_json::to_string(&Broker { url, pid: child.id() }).map_err(Into::into);
+        if told.and_then(|told| say(&told)).is_ok() {
+            std::io::stdin().lines().for_each(drop);
+        }
     }
     let _ = child.kill();
     let _ = child.wait();

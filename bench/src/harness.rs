@@ -3,7 +3,7 @@
 
 use std::{
     env,
-    io::{BufRead, BufReader, Write},
+    io::{self, BufRead, BufReader, Write},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     sync::{
         Arc,
@@ -17,7 +17,7 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use crate::{
     job::Job,
-    measure::{Figure, Tally, Window, cpu_time},
+    measure::{Figure, MachineTime, Tally, Window, cpu_time},
 };
 
 /// The driver's side of a run.
@@ -35,6 +35,7 @@ struct Metered {
     /// One-way messages that arrived a second, over all peers, by their own clocks.
     arrived: f64,
     seconds: f64,
+    others: Option<f64>,
 }
 
 impl Bench {
@@ -65,6 +66,7 @@ impl Bench {
         let mut metered = meter.join().map_err(|_| anyhow!("the meter failed"))??;
         let kind = serde_json::to_value(self.job.kind)?;
         let mut figure = tally.figure(kind.as_str().unwrap_or_default(), metered.cpu);
+        figure.others = metered.others;
         if tally.sent > 0 {
             let due = tally.sent * metered.peers.len() as u64;
             figure.lost = due.saturating_sub(settled(&mut metered.peers, due)?);
@@ -82,17 +84,19 @@ fn meter(window: Window, mut peers: Vec<Peer>, broker: Option<u32>) -> Result<Me
     let cpu = |pids: &[u32]| pids.iter().map(|pid| cpu_time(*pid)).sum::<Result<Duration>>();
     thread::sleep(window.begin.saturating_duration_since(Instant::now()));
     let begun = Instant::now();
+    let machine_before = MachineTime::now()?;
     let cpu_before = cpu(&pids)?;
     let before = counts(&mut peers)?;
     thread::sleep(window.end.saturating_duration_since(Instant::now()));
     let seconds = begun.elapsed().as_secs_f64();
-    let cpu_after = cpu(&pids)?;
+    let used = cpu(&pids)?.saturating_sub(cpu_before);
+    let others = MachineTime::now()?.others_since(machine_before, used);
     let after = counts(&mut peers)?;
     let rate = |(before, after): (&Count, &Count)| {
         (after.received - before.received) as f64 / (after.at - before.at).as_secs_f64()
     };
     let arrived = before.iter().zip(&after).map(rate).sum();
-    Ok(Metered { peers, cpu: cpu_after.saturating_sub(cpu_before), arrived, seconds })
+    Ok(Metered { peers, cpu: used, arrived, seconds, others })
 }
 
 fn counts(peers: &mut [Peer]) -> Result<Vec<Count>> {
@@ -185,7 +189,10 @@ impl Post {
         thread::spawn(move || {
             let started = Instant::now();
             for _ in std::io::stdin().lines().map_while(Result::ok) {
-                println!("{} {}", received.load(Ordering::Relaxed), started.elapsed().as_nanos());
+                let count = received.load(Ordering::Relaxed);
+                if say(&format!("{count} {}", started.elapsed().as_nanos())).is_err() {
+                    break;
+                }
             }
             std::process::exit(0);
         });
@@ -193,12 +200,18 @@ impl Post {
     }
 
     /// Says that the peer can be used, and at which address where the driver cannot know it.
-    pub(crate) fn ready(&self, address: &str) {
-        println!("ready {address}");
+    pub(crate) fn ready(&self, address: &str) -> io::Result<()> {
+        say(&format!("ready {address}"))
     }
 
     /// Counts messages as received. Cheap, and cheaper still when called once for a batch.
     pub(crate) fn received(&self, messages: u64) {
         self.received.fetch_add(messages, Ordering::Relaxed);
     }
+}
+
+/// Prints a line for the process that has started this one, or for the user. That nobody listens is no reason to
+/// panic, as `println` would.
+pub(crate) fn say(line: &str) -> io::Result<()> {
+    writeln!(io::stdout().lock(), "{line}")
 }

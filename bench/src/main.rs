@@ -6,27 +6,44 @@
 mod bare;
 mod brokers;
 mod callers;
+mod chart;
+mod compare;
+mod goals;
 mod harness;
 mod job;
+mod machine;
 mod measure;
 mod nats;
 mod pipe;
 mod raw;
 mod redis;
+mod report;
+mod rows;
+mod runner;
 mod tonic_;
 mod ws_relay;
 
-use std::thread;
+use std::{fs, process::ExitCode, thread};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
-use harness::{Bench, Post};
+use compare::Options;
+use harness::{Bench, Post, say};
 use job::{Engine, Job};
 
+/// The exit code of a run that says nothing, because the machine was disturbed.
+const VOID: u8 = 3;
+
 /// Measures Chappe beside raw sockets, NATS, Redis and tonic.
+///
+/// Exit codes: 0 the figures are there, whatever they are; 1 a baseline or Chappe failed in a run; 2 called wrongly;
+/// 3 void: the machine was disturbed.
 #[derive(Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
 struct Cli {
+    #[command(flatten)]
+    options: Options,
     #[command(subcommand)]
     role: Option<Role>,
 }
@@ -56,15 +73,40 @@ enum Role {
     },
 }
 
-fn main() -> Result<()> {
+fn main() -> Result<ExitCode> {
     // A thousand WebSocket connections are more than the usual limit allows.
     rlimit::increase_nofile_limit(u64::MAX)?;
-    match Cli::parse().role {
-        Some(Role::Drive { job }) => drive(serde_json::from_str(&job)?),
-        Some(Role::Peer { job, index }) => peer(serde_json::from_str(&job)?, index),
-        Some(Role::Keep { server }) => brokers::keep(server),
-        None => bail!("not yet"),
+    let cli = Cli::parse();
+    match cli.role {
+        Some(Role::Drive { job }) => drive(serde_json::from_str(&job)?)?,
+        Some(Role::Peer { job, index }) => peer(serde_json::from_str(&job)?, index)?,
+        Some(Role::Keep { server }) => brokers::keep(server)?,
+        None => return run(&cli.options),
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run(options: &Options) -> Result<ExitCode> {
+    let comparison = compare::compare(options)?;
+    let is_void = comparison.void().is_some();
+    if options.json {
+        let goals = goals::verdicts(&comparison);
+        let all = serde_json::json!({ "void": is_void, "goals": goals, "comparison": comparison });
+        say(&all.to_string())?;
+    } else {
+        say(&report::report(&comparison))?;
+    }
+    let chart = options.chart.clone().or_else(|| {
+        let is_fit = options.is_full() && !is_void && comparison.no_chappe.is_none();
+        is_fit.then(|| runner::repository().join("docs/bench.svg"))
+    });
+    if let Some(path) = chart {
+        fs::write(&path, chart::svg(&comparison))
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        eprintln!("wrote {}", path.display());
+    }
+    let has_failed = comparison.cells.iter().any(|cell| !cell.failures.is_empty());
+    Ok(ExitCode::from(if is_void { VOID } else { u8::from(has_failed) }))
 }
 
 fn drive(job: Job) -> Result<()> {
@@ -80,7 +122,7 @@ fn drive(job: Job) -> Result<()> {
             Engine::Relay => ws_relay::drive(&mut bench).await,
         }
     })?;
-    println!("{}", serde_json::to_string(&bench.finish(tally)?)?);
+    say(&serde_json::to_string(&bench.finish(tally)?)?)?;
     Ok(())
 }
 

@@ -32,6 +32,31 @@ pub(crate) struct Figure {
     /// Messages that were sent and never arrived, over the whole run.
     #[serde(default)]
     pub(crate) lost: u64,
+    /// The share of the machine's CPU time, from 0 to 1, that processes outside of this run have used meanwhile.
+    #[serde(default)]
+    pub(crate) others: Option<f64>,
+}
+
+impl Figure {
+    /// The median of several runs, value by value; what they have lost is added up. None of no runs.
+    pub(crate) fn median(figures: &[Self]) -> Option<Self> {
+        let value = |of: fn(&Self) -> Option<f64>| {
+            let mut values: Vec<f64> = figures.iter().filter_map(of).collect();
+            values.sort_by(f64::total_cmp);
+            values.get(values.len() / 2).copied()
+        };
+        let first = figures.first()?;
+        Some(Self {
+            kind: first.kind.clone(),
+            link: first.link.clone(),
+            per_second: value(|figure| Some(figure.per_second))?,
+            p50_us: value(|figure| figure.p50_us),
+            p99_us: value(|figure| figure.p99_us),
+            cpu_us_per_op: value(|figure| figure.cpu_us_per_op),
+            lost: figures.iter().map(|figure| figure.lost).sum(),
+            others: value(|figure| figure.others),
+        })
+    }
 }
 
 /// The part of a run that counts.
@@ -98,6 +123,7 @@ impl Tally {
             p99_us: quantile(0.99),
             cpu_us_per_op: (done > 0).then(|| cpu.as_secs_f64() * 1e6 / done as f64),
             lost: self.lost,
+            others: None,
         }
     }
 }
@@ -111,4 +137,31 @@ pub(crate) fn cpu_time(pid: u32) -> Result<Duration> {
     let ticks: u64 = fields.split_whitespace().skip(11).take(2).filter_map(|f| f.parse::<u64>().ok()).sum();
     // USER_HZ is 100 on every Linux that has a stable ABI for it.
     Ok(Duration::from_millis(ticks * 10))
+}
+
+/// The CPU time of the whole machine so far: what was used, and all there was.
+#[derive(Clone, Copy)]
+pub(crate) struct MachineTime {
+    used: f64,
+    all: f64,
+}
+
+impl MachineTime {
+    /// Reads it.
+    pub(crate) fn now() -> Result<Self> {
+        let stat = fs::read_to_string("/proc/stat").context("no /proc/stat")?;
+        let first = stat.lines().next().unwrap_or_default();
+        // user nice system idle iowait irq softirq steal, in hundredths of a second; what follows is in these.
+        let ticks: Vec<f64> =
+            first.split_whitespace().skip(1).take(8).filter_map(|t| t.parse().ok()).collect();
+        let all: f64 = ticks.iter().sum();
+        let idle: f64 = ticks.iter().skip(3).take(2).sum();
+        Ok(Self { used: (all - idle) / 100.0, all: all / 100.0 })
+    }
+
+    /// The share that others have used since `earlier`, when `own` was ours.
+    pub(crate) fn others_since(&self, earlier: Self, own: Duration) -> Option<f64> {
+        let all = self.all - earlier.all;
+        (all > 0.0).then(|| ((self.used - earlier.used - own.as_secs_f64()) / all).clamp(0.0, 1.0))
+    }
 }

@@ -48,7 +48,7 @@ async fn serve(post: Post) -> Result<()> {
     let client = connect(&post.job).await?;
     let subject = if post.job.kind == Kind::Rpc { CALLS } else { EVENTS };
     let mut messages = subscribe(&client, subject).await?.ready_chunks(BATCH);
-    post.ready("");
+    post.ready("")?;
     while let Some(batch) = messages.next().await {
         post.received(batch.len() as u64);
         for message in batch {

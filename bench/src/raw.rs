@@ -29,7 +29,7 @@ pub(crate) async fn drive(bench: &mut Bench) -> Result<Tally> {
 /// Serves the work for one driver.
 pub(crate) async fn peer(post: Post) -> Result<()> {
     let listener = UnixListener::bind(post.job.socket(post.index))?;
-    post.ready("");
+    post.ready("")?;
     let mut pipe = Pipe::new(listener.accept().await?.0);
     match post.job.kind {
         Kind::Rpc => echo(&mut pipe).await,

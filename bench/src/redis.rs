@@ -45,7 +45,7 @@ pub(crate) async fn peer(post: Post) -> Result<()> {
     let client = client(&post.job)?;
     let mut messages = subscribe(&client, if is_rpc { CALLS } else { EVENTS }).await?;
     let mut publisher = Publisher::connect(&client).await?;
-    post.ready("");
+    post.ready("")?;
     loop {
         let batch = publisher.while_publishing(messages.next()).await?.context("the subscription ended")?;
         post.received(batch.len() as u64);

@@ -57,7 +57,7 @@ pub(crate) async fn drive(bench: &mut Bench) -> Result<Tally> {
 /// Serves the work.
 pub(crate) async fn peer(post: Post) -> Result<()> {
     let listener = UnixListener::bind(post.job.socket(post.index))?;
-    post.ready("");
+    post.ready("")?;
     Server::builder()
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)

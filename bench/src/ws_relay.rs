@@ -89,7 +89,7 @@ async fn client(
 
 async fn serve(post: &Post) -> Result<()> {
     let listener = UnixListener::bind(post.job.socket(0))?;
-    post.ready("");
+    post.ready("")?;
     let mut pipe = Pipe::new(listener.accept().await?.0);
     raw::echo(&mut pipe).await
 }
@@ -104,7 +104,7 @@ async fn relay(post: &Post) -> Result<()> {
     let (to_server, from_clients) = mpsc::channel(QUEUE);
     let uplink = tokio::spawn(uplink(pipe, from_clients, Arc::clone(&clients)));
     let accepting = accept(&listener, to_server, &clients);
-    post.ready(&listener.local_addr()?.to_string());
+    post.ready(&listener.local_addr()?.to_string())?;
     tokio::select! {
         ended = uplink => ended?,
         ended = accepting => ended,
