@@ -1,1 +1,19 @@
 //! The master: membership, logins, the player directory and the HTTP control port.
+//!
+//! [`Master::attach`] makes a node of role master the master of its cluster. What it decides is in pure parts
+//! (`membership`, `directory`), which are passed the time and hand back what is to be told; `master` passes it
+//! on. `sessions` answers proxies and lobbies, `tools` the command line, `http` everyone with a browser.
+
+mod directory;
+mod error;
+mod http;
+mod login;
+mod master;
+mod membership;
+mod sessions;
+mod tools;
+
+pub use error::MasterError;
+pub use http::{ClientId, HttpError};
+pub use login::LoginChoice;
+pub use master::Master;

@@ -9,6 +9,7 @@ mod clock;
 mod config;
 mod connect;
 pub mod control;
+pub mod control_tool;
 mod error;
 mod event;
 mod inbox;

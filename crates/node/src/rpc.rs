@@ -114,6 +114,11 @@ impl<'a> Call<'a> {
         self.responder.to
     }
 
+    /// Which life of that node asks.
+    pub fn incarnation(&self) -> u64 {
+        self.responder.incarnation
+    }
+
     /// The call that asks.
     pub fn row(&self) -> Row {
         self.row

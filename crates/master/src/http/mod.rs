@@ -1,0 +1,133 @@
+//! The HTTP control port (apollo.md section 5): fixed pages, and the urls that mods register.
+//!
+//! The server's handlers may run anywhere, the node's only on its thread: each request crosses to the node as
+//! one [`Asked`] through a bounded queue, and its answer comes back the same way.
+
+mod metrics;
+mod pages;
+mod urls;
+
+pub(crate) use urls::Urls;
+pub use urls::{ClientId, HttpError};
+
+use crate::{Master, MasterError};
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{Method, StatusCode, header};
+use axum::response::Response;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+/// The largest body of a request, in bytes (apollo.md section 5).
+const BODY: usize = 1 << 20;
+/// How long a client may take to send its body.
+const BODY_TIME: Duration = Duration::from_secs(10);
+/// The most requests that may wait for the node's thread.
+const QUEUE: usize = 1024;
+
+/// A request on its way to the node's thread.
+#[derive(Debug)]
+struct Asked {
+    method: Method,
+    path: String,
+    query: String,
+    body: Vec<u8>,
+    reply: oneshot::Sender<Answer>,
+}
+
+/// An answer on its way back.
+#[derive(Debug)]
+struct Answer {
+    status: StatusCode,
+    content_type: &'static str,
+    body: Vec<u8>,
+}
+
+impl Master {
+    /// Serves HTTP at `address` (deploy.json's `ip` and `port` of the master; port 0 takes a free one) until
+    /// the node's tasks end. Returns where it listens.
+    ///
+    /// # Errors
+    /// [`MasterError::Http`] when the port cannot be opened.
+    pub async fn serve_http(&self, address: SocketAddr) -> Result<SocketAddr, MasterError> {
+        let failed = |source| MasterError::Http { address, source };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let bound = listener.local_addr().map_err(failed)?;
+        let (asks, mut asked) = mpsc::channel(QUEUE);
+        let router = axum::Router::new().fallback(cross).with_state(asks);
+        let node = &self.0.node;
+        node.spawn(async move {
+            if let Err(error) = axum::serve(listener, router).await {
+                tracing::error!(%error, "the HTTP port is closed");
+            }
+        });
+        let master = self.clone();
+        node.spawn(async move {
+            while let Some(asked) = asked.recv().await {
+                master.on_http(asked);
+            }
+        });
+        tracing::info!(%bound, "HTTP control port");
+        Ok(bound)
+    }
+}
+
+/// Takes a request to the node's thread and its answer back.
+async fn cross(State(asks): State<mpsc::Sender<Asked>>, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let body = match timeout(BODY_TIME, to_bytes(body, BODY)).await {
+        Ok(Ok(body)) => body.into(),
+        Ok(Err(error)) => return unread_body(&error).into(),
+        Err(_) => return Answer::error(StatusCode::REQUEST_TIMEOUT, "the body did not come in time").into(),
+    };
+    let (reply, answered) = oneshot::channel();
+    let path = head.uri.path().to_owned();
+    let query = head.uri.query().unwrap_or_default().to_owned();
+    if asks.try_send(Asked { method: head.method, path, query, body, reply }).is_err() {
+        return Answer::error(StatusCode::SERVICE_UNAVAILABLE, "too many requests wait for the master")
+            .into();
+    }
+    let gone = |_| Answer::error(StatusCode::SERVICE_UNAVAILABLE, "the master is leaving");
+    answered.await.unwrap_or_else(gone).into()
+}
+
+/// A body over the limit is the one error whose cause lies with a limit of ours.
+fn unread_body(error: &axum::Error) -> Answer {
+    let is_limit = error.to_string().contains("length limit");
+    if is_limit {
+        Answer::error(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body is over {BODY} bytes"))
+    } else {
+        Answer::error(StatusCode::BAD_REQUEST, "the body could not be read")
+    }
+}
+
+impl Answer {
+    fn new(status: StatusCode, content_type: &'static str, body: impl Into<Vec<u8>>) -> Answer {
+        Answer { status, content_type, body: body.into() }
+    }
+
+    fn json<T: serde::Serialize>(status: StatusCode, data: &T) -> Answer {
+        match serde_json::to_vec(data) {
+            Ok(body) => Answer::new(status, "application/json", body),
+            Err(error) => Answer::error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+        }
+    }
+
+    fn error(status: StatusCode, text: &str) -> Answer {
+        let body = serde_json::json!({"error": text}).to_string();
+        Answer::new(status, "application/json", body)
+    }
+}
+
+impl From<Answer> for Response {
+    fn from(answer: Answer) -> Response {
+        let mut response = Response::new(Body::from(answer.body));
+        *response.status_mut() = answer.status;
+        let content_type = header::HeaderValue::from_static(answer.content_type);
+        response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+        response
+    }
+}
