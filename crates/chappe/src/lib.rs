@@ -1,1 +1,43 @@
-//! Chappe: the messaging runtime of a game-server cluster, and its command.
+//! Chappe: the messaging runtime of a game-server cluster.
+//!
+//! A game is a program that links this crate, says in an [`App`] what its nodes do, and hands over:
+//!
+//! ```no_run
+//! use chappe::{App, Row};
+//!
+//! fn main() -> std::process::ExitCode {
+//!     App::new()
+//!         .service("service_mail", |node| {
+//!             node.register(Row::RpcModMethod, "service_mail", "Count", |call| {
+//!                 let _ = call.respond(&chappe::value!({"n": 3}));
+//!             });
+//!             Ok(())
+//!         })
+//!         .main()
+//! }
+//! ```
+//!
+//! ```text
+//! app     what each type of node does          cmd         one file a command
+//! config  a deploy entry as a node's settings  supervisor  `up`: keeps the nodes of one machine running
+//! node_process  one node, from its entry to its end        tool  a request to a running cluster from outside
+//! ```
+
+mod app;
+mod cmd;
+mod config;
+mod exit;
+mod logging;
+mod node_process;
+mod orphan;
+mod roles;
+mod signals;
+mod supervisor;
+mod tool;
+
+pub use app::App;
+pub use chappe_client as client;
+pub use chappe_master as master;
+pub use chappe_node::*;
+pub use chappe_proxy as proxy;
+pub use chappe_wire::{NodeId, PlayerId, Reason, Role, Row, Value, value};

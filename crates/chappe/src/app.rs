@@ -1,0 +1,99 @@
+//! What a game's nodes do, by their type, and the way from `main` to the command.
+
+use crate::cmd;
+use chappe_node::Node;
+use chappe_wire::Role;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// The type that stands for every type that has no setup of its own.
+const ANY: &str = "*";
+
+/// What prepares one node: registers its listeners and methods. An error's text says why the node cannot start.
+pub(crate) type Setup = Arc<dyn Fn(&Node) -> Result<(), String> + Send + Sync>;
+
+/// A game: what each type of node does. [`App::main`] turns it into a program that understands the whole command
+/// `chappe`, so that deploy.json can name it (spec/apollo.md section 5, "A Rust game").
+#[derive(Clone, Default)]
+pub struct App {
+    servers: BTreeMap<String, Setup>,
+    services: BTreeMap<String, Setup>,
+    master: Option<Setup>,
+}
+
+impl App {
+    /// A game of which no node does anything yet.
+    #[must_use]
+    pub fn new() -> App {
+        App::default()
+    }
+
+    /// What lobbies and games of `node_type` do (`"*"`: of every type that has no setup of its own). `setup` runs
+    /// on the node's thread once it is connected and before anything is routed to it.
+    #[must_use]
+    pub fn server<F>(mut self, node_type: &str, setup: F) -> App
+    where
+        F: Fn(&Node) -> Result<(), String> + Send + Sync + 'static,
+    {
+        self.servers.insert(node_type.to_owned(), Arc::new(setup));
+        self
+    }
+
+    /// As [`App::server`], for services.
+    #[must_use]
+    pub fn service<F>(mut self, node_type: &str, setup: F) -> App
+    where
+        F: Fn(&Node) -> Result<(), String> + Send + Sync + 'static,
+    {
+        self.services.insert(node_type.to_owned(), Arc::new(setup));
+        self
+    }
+
+    /// What the master does beside its own work.
+    #[must_use]
+    pub fn master<F>(mut self, setup: F) -> App
+    where
+        F: Fn(&Node) -> Result<(), String> + Send + Sync + 'static,
+    {
+        self.master = Some(Arc::new(setup));
+        self
+    }
+
+    /// Runs the command that the program's arguments name: `node DEPLOY ID` is one node of this game, `up DEPLOY`
+    /// the cluster, and so on (`--help`). The code is for the system: 0 fine, 1 failed, 2 wrong usage or
+    /// configuration, 3 refused by the master, 4 declared lost, 5 no cluster to reach.
+    #[must_use]
+    pub fn main(self) -> ExitCode {
+        self.run(std::env::args_os())
+    }
+
+    /// As [`App::main`], with `args` as the program's arguments; the first is the program's name.
+    #[must_use]
+    pub fn run(self, args: impl IntoIterator<Item = OsString>) -> ExitCode {
+        cmd::run(self, args)
+    }
+
+    /// What prepares a node of that role and type.
+    pub(crate) fn setup_of(&self, role: Role, node_type: &str) -> Option<Setup> {
+        let by_type = match role {
+            Role::Lobby | Role::Game => &self.servers,
+            Role::Service => &self.services,
+            Role::Master => return self.master.clone(),
+            Role::Proxy | Role::Tool => return None,
+        };
+        by_type.get(node_type).or_else(|| by_type.get(ANY)).cloned()
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App")
+            .field("servers", &self.servers.keys())
+            .field("services", &self.services.keys())
+            .field("master", &self.master.is_some())
+            .finish()
+    }
+}

@@ -1,0 +1,105 @@
+//! The measured window, and the figure that a measurement ends with.
+
+use super::{BenchResult, WorkArgs};
+use hdrhistogram::Histogram;
+use serde::Serialize;
+use std::time::{Duration, Instant};
+
+/// What one run measured; the object that `--json` prints.
+#[derive(Debug, Serialize)]
+pub(super) struct Figure {
+    pub(super) kind: &'static str,
+    pub(super) link: &'static str,
+    /// Calls answered, events received, deliveries over all receivers, or round trips.
+    pub(super) per_second: f64,
+    pub(super) p50_us: Option<f64>,
+    pub(super) p99_us: Option<f64>,
+    /// CPU time of all processes of the run for each operation.
+    pub(super) cpu_us_per_op: Option<f64>,
+    /// Sent and never arrived, over the whole run.
+    pub(super) lost: u64,
+}
+
+/// The part of a run that counts.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Window {
+    pub(super) begin: Instant,
+    pub(super) end: Instant,
+}
+
+impl Window {
+    pub(super) fn after(warmup: Duration, length: Duration) -> Window {
+        let begin = Instant::now() + warmup;
+        Window { begin, end: begin + length }
+    }
+
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        now >= self.end
+    }
+
+    pub(super) fn seconds(&self) -> f64 {
+        (self.end - self.begin).as_secs_f64()
+    }
+}
+
+/// Answers within the window and what they took.
+pub(super) struct Tally {
+    window: Window,
+    latency: Histogram<u64>,
+    pub(super) lost: u64,
+}
+
+impl Tally {
+    pub(super) fn new(window: Window) -> BenchResult<Tally> {
+        Ok(Tally { window, latency: Histogram::new_with_bounds(1, 60_000_000_000, 3)?, lost: 0 })
+    }
+
+    pub(super) fn answered(&mut self, sent_at: Instant, now: Instant) {
+        if now >= self.window.begin && now < self.window.end {
+            self.latency.saturating_record((now - sent_at).as_nanos() as u64);
+        }
+    }
+
+    pub(super) fn figure(&self, kind: &'static str, args: &WorkArgs, cpu: Duration) -> Figure {
+        let done = self.latency.len();
+        let quantile = |q| (done > 0).then(|| self.latency.value_at_quantile(q) as f64 / 1e3);
+        Figure {
+            kind,
+            link: args.link.as_str(),
+            per_second: done as f64 / self.window.seconds(),
+            p50_us: quantile(0.5),
+            p99_us: quantile(0.99),
+            cpu_us_per_op: (done > 0).then(|| cpu.as_secs_f64() * 1e6 / done as f64),
+            lost: self.lost,
+        }
+    }
+}
+
+/// Measures the CPU time that processes use within the window, on a thread that sleeps but for its two ends.
+pub(super) fn meter(window: Window, pids: Vec<u32>) -> std::thread::JoinHandle<Duration> {
+    let used = move || pids.iter().filter_map(|pid| cpu_time(*pid)).sum::<Duration>();
+    std::thread::spawn(move || {
+        std::thread::sleep(window.begin.saturating_duration_since(Instant::now()));
+        let before = used();
+        std::thread::sleep(window.end.saturating_duration_since(Instant::now()));
+        used().saturating_sub(before)
+    })
+}
+
+/// User and system time of a process; `None` when it is gone.
+fn cpu_time(pid: u32) -> Option<Duration> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in brackets may hold anything: fields are counted from its end.
+    let fields = stat.rsplit_once(')')?.1;
+    let ticks: u64 =
+        fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    // USER_HZ is 100 on every Linux with a stable interface for it.
+    Some(Duration::from_millis(ticks * 10))
+}
+
+/// Resident memory of a process in bytes; `None` when it is gone.
+pub(super) fn resident_bytes(pid: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
+}

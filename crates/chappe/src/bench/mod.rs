@@ -1,0 +1,138 @@
+//! `chappe bench`: what a message costs, measured over real processes and links.
+//!
+//! ```text
+//! cluster  a throw-away cluster: a master and the measured node here, peers as processes or threads
+//! rpc      requests, a fixed number under way       oneway  events and broadcasts
+//! client   players' round trips through a proxy     idle    what nodes and clients cost that do nothing
+//! measure  the window that counts, and the figure
+//! ```
+
+mod client;
+mod cluster;
+mod idle;
+mod measure;
+mod oneway;
+mod rpc;
+
+use clap::{Args, Subcommand, ValueEnum};
+use measure::Figure;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Arguments of `chappe bench`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  chappe bench rpc --link local --in-flight 64 --seconds 3")]
+pub(crate) struct BenchArgs {
+    #[command(subcommand)]
+    work: Work,
+}
+
+#[derive(Debug, Subcommand)]
+enum Work {
+    /// Requests with an answer each, a fixed number under way.
+    Rpc(WorkArgs),
+    /// Events one way, to one receiver.
+    Event(WorkArgs),
+    /// Broadcasts, to eight receivers in processes of their own.
+    Fanout(WorkArgs),
+    /// Round trips of players: client, proxy, game and back.
+    Client(WorkArgs),
+    /// What an idle node and an idle client cost in memory.
+    Idle(IdleArgs),
+    /// A peer of a measurement; started by the others.
+    #[command(hide = true)]
+    Peer(cluster::PeerArgs),
+}
+
+/// What all measurements take.
+#[derive(Debug, Clone, Args)]
+struct WorkArgs {
+    /// How the nodes are connected.
+    #[arg(long, value_enum, default_value = "local")]
+    link: LinkName,
+    /// Bytes of data in each message.
+    #[arg(long, default_value_t = 64)]
+    size: usize,
+    /// Requests under way at once; for `client` the number of players.
+    #[arg(long, default_value_t = 64)]
+    in_flight: usize,
+    /// The measured time in seconds.
+    #[arg(long, default_value_t = 3.0)]
+    seconds: f64,
+    /// The time before it in seconds: the same work, not counted.
+    #[arg(long, default_value_t = 0.5)]
+    warmup: f64,
+    /// Prints one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LinkName {
+    /// Nodes of one process, each on a thread of its own.
+    Memory,
+    /// Processes of one machine, over Unix sockets.
+    Local,
+}
+
+#[derive(Debug, Clone, Args)]
+struct IdleArgs {
+    /// How many idle clients.
+    #[arg(long, default_value_t = 10_000)]
+    clients: usize,
+    /// Prints one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Why a measurement did not come about.
+type BenchResult<T> = Result<T, Box<dyn std::error::Error>>;
+
+/// Runs `chappe bench`.
+pub(crate) fn run(args: BenchArgs) -> ExitCode {
+    let done = match args.work {
+        Work::Rpc(args) => rpc::run(&args).map(|figure| show(&figure, &args)),
+        Work::Event(args) => oneway::run(&args, 1).map(|figure| show(&figure, &args)),
+        Work::Fanout(args) => oneway::run(&args, oneway::FANOUT).map(|figure| show(&figure, &args)),
+        Work::Client(args) => client::run(&args).map(|figure| show(&figure, &args)),
+        Work::Idle(args) => idle::run(&args),
+        Work::Peer(args) => cluster::peer(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("chappe bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the figure is what the command is for")]
+fn show(figure: &Figure, args: &WorkArgs) {
+    if args.json {
+        println!("{}", serde_json::to_string(figure).unwrap_or_default());
+        return;
+    }
+    let micros = |us: Option<f64>| us.map_or_else(|| "-".to_owned(), |us| format!("{us:.1} us"));
+    println!("{} over {}, {} bytes, {} in flight", figure.kind, figure.link, args.size, args.in_flight);
+    println!("  per second     {:>12.0}", figure.per_second);
+    println!("  p50            {:>12}", micros(figure.p50_us));
+    println!("  p99            {:>12}", micros(figure.p99_us));
+    println!("  CPU each       {:>12}", micros(figure.cpu_us_per_op));
+    println!("  lost           {:>12}", figure.lost);
+}
+
+impl LinkName {
+    fn as_str(self) -> &'static str {
+        match self {
+            LinkName::Memory => "memory",
+            LinkName::Local => "local",
+        }
+    }
+}
+
+impl WorkArgs {
+    fn window(&self) -> measure::Window {
+        measure::Window::after(Duration::from_secs_f64(self.warmup), Duration::from_secs_f64(self.seconds))
+    }
+}

@@ -1,0 +1,206 @@
+//! The command line: one file a command.
+
+mod announce;
+mod call;
+mod check;
+mod kick;
+mod node;
+mod nodes;
+mod players;
+mod send;
+mod up;
+
+use crate::app::App;
+use crate::exit::{self, CommandError};
+use crate::logging;
+use chappe_deploy::Deploy;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+const ABOUT: &str = "Runs and inspects a cluster of game servers that deploy.json describes";
+const CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed; the reason is printed
+  2  wrong arguments, or something is wrong with deploy.json
+  3  the master refuses the node, or its id is taken
+  4  the master took the node for lost
+  5  the cluster cannot be reached
+
+Example:
+  chappe up deploy.json";
+
+/// How long the master may take for what it knows itself.
+const ASK: Duration = Duration::from_secs(5);
+
+#[derive(Debug, Parser)]
+#[command(name = "chappe", version, about = ABOUT, after_help = CODES, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Print JSON, for programs
+    #[arg(long, global = true)]
+    json: bool,
+    /// What to log, as in RUST_LOG: `debug`, or `info,chappe_node=trace`
+    #[arg(long, global = true, value_name = "FILTER")]
+    log: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Up(up::Args),
+    Node(node::Args),
+    Check(check::Args),
+    Call(call::Args),
+    Send(send::Args),
+    Nodes(nodes::Args),
+    Players(players::Args),
+    Kick(kick::Args),
+    Announce(announce::Args),
+}
+
+/// What every command gets beside its own arguments.
+struct Context {
+    app: App,
+    json: bool,
+    log: Option<String>,
+}
+
+/// Runs the command that `args` name.
+pub(crate) fn run(app: App, args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let parsed =
+        Cli::command().try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version come this way too.
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(exit::CONFIG) } else { ExitCode::SUCCESS };
+        }
+    };
+    let as_json = cli.json;
+    let context = Context { app, json: cli.json, log: cli.log };
+    let result = match cli.command {
+        Command::Up(args) => up::run(&context, args),
+        Command::Node(args) => node::run(&context, &args),
+        Command::Check(args) => check::run(&context, &args),
+        Command::Call(args) => call::run(&context, args),
+        Command::Send(args) => send::run(&context, args),
+        Command::Nodes(args) => nodes::run(&context, &args),
+        Command::Players(args) => players::run(&context, args),
+        Command::Kick(args) => kick::run(&context, args),
+        Command::Announce(args) => announce::run(&context, args),
+    };
+    exit::report(result, as_json)
+}
+
+impl Context {
+    fn start_logging(&self) -> Result<(), CommandError> {
+        logging::start(self.log.as_deref(), self.json).map_err(CommandError::Usage)
+    }
+
+    /// Prints `json` for a program, or the lines of `text` for a person.
+    fn print(&self, json: &serde_json::Value, text: impl FnOnce() -> String) {
+        say(&if self.json { json.to_string() } else { text() });
+    }
+}
+
+/// The deploy.json that most commands take.
+#[derive(Debug, clap::Args)]
+struct DeployFile {
+    /// The cluster's deploy.json
+    #[arg(value_name = "DEPLOY.json")]
+    deploy: PathBuf,
+}
+
+impl DeployFile {
+    /// Reads and checks it; warnings go to standard error.
+    fn load(&self) -> Result<Arc<Deploy>, CommandError> {
+        load(&self.deploy, true)
+    }
+
+    /// As [`DeployFile::load`], for commands that talk to a cluster that has started with it.
+    fn load_quietly(&self) -> Result<Arc<Deploy>, CommandError> {
+        load(&self.deploy, false)
+    }
+}
+
+fn load(path: &Path, with_warnings: bool) -> Result<Arc<Deploy>, CommandError> {
+    let (deploy, warnings) = Deploy::load(path)?;
+    for warning in warnings.iter().filter(|_| with_warnings) {
+        complain(&format!("warning: {}:{warning}", deploy.file));
+    }
+    Ok(Arc::new(deploy))
+}
+
+/// Data on the command line: the JSON text form of protocol/values.md.
+fn data_arg(text: &str) -> Result<chappe_wire::Value, String> {
+    chappe_wire::value::from_json(text).map_err(|error| error.to_string())
+}
+
+/// A time-out on the command line: seconds, with a fraction if need be.
+fn seconds_arg(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    if !(0.0..=60.0).contains(&seconds) {
+        return Err("must be from 0 to 60 seconds".to_owned());
+    }
+    Ok(Duration::from_secs_f64(seconds))
+}
+
+/// A table for people: columns as wide as they need to be, two spaces between them.
+fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+    let head: Vec<String> = head.iter().map(|&name| name.to_owned()).collect();
+    let all: Vec<&Vec<String>> = std::iter::once(&head).chain(rows).collect();
+    let width = |column: usize| {
+        all.iter().map(|row: &&Vec<String>| row.get(column).map_or(0, |cell| cell.chars().count())).max()
+    };
+    let widths: Vec<usize> = (0..head.len()).map(|column| width(column).unwrap_or(0)).collect();
+    let line = |row: &&Vec<String>| {
+        let cells: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        cells.join("  ").trim_end().to_owned()
+    };
+    all.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Prints a line to standard output. Nobody may be reading any more.
+pub(crate) fn say(text: &str) {
+    let mut stdout = io::stdout().lock();
+    let _ = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
+}
+
+/// Prints a line to standard error.
+pub(crate) fn complain(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_help_of_a_command_does_not_change_unseen() {
+        let mut root = Cli::command().term_width(100);
+        root.build();
+        let names: Vec<String> =
+            root.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+        insta::assert_snapshot!("help", root.render_long_help().to_string());
+        for name in names {
+            let Some(command) = root.find_subcommand_mut(&name) else { continue };
+            let help = command.clone().term_width(100).render_long_help().to_string();
+            assert!(help.contains("Example"), "{name} shows no example");
+            insta::assert_snapshot!(format!("help_{name}"), help);
+        }
+    }
+
+    #[test]
+    fn a_column_is_as_wide_as_its_widest_cell() {
+        let rows = [vec!["6001".to_owned(), "邮件".to_owned()], vec!["7".to_owned(), "bw4".to_owned()]];
+        assert_eq!(table(&["ID", "TYPE"], &rows), "ID    TYPE\n6001  邮件\n7     bw4");
+    }
+}

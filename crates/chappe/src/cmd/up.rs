@@ -1,0 +1,90 @@
+//! `chappe up`: the whole cluster on this machine.
+
+use super::{Context, DeployFile};
+use crate::exit::CommandError;
+use crate::supervisor::{self, Launch, Output, Programs, Threads};
+use crate::{node_process, tool};
+use chappe_deploy::Deploy;
+use std::collections::BTreeMap;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+/// Set for the program that `up --one-process` hands over to, so that it does not hand over again.
+const HANDED_OVER: &str = "CHAPPE_ONE_PROCESS";
+
+/// Start all nodes and keep them running
+///
+/// Each node is a process of its own; what they print is shown with their names in front. A node that dies is
+/// started again. Ctrl-C ends the cluster in order, within 5 s; a second one at once.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  chappe up examples/arena/deploy.json")]
+pub(super) struct Args {
+    #[command(flatten)]
+    file: DeployFile,
+    /// Run all nodes as threads of one process, connected through memory
+    #[arg(long)]
+    one_process: bool,
+}
+
+pub(super) fn run(context: &Context, args: Args) -> Result<(), CommandError> {
+    let deploy = args.file.load()?;
+    let usage = |problems: Vec<String>| {
+        if problems.is_empty() { Ok(()) } else { Err(CommandError::Usage(problems.join("\n"))) }
+    };
+    usage(deploy.nodes.iter().filter_map(|entry| node_process::check_entry(entry).err()).collect())?;
+    deploy.check_programs()?;
+    if args.one_process {
+        hand_over(context, &deploy)?;
+    }
+    if tool::is_running(&deploy) {
+        let (cluster, master) = (&deploy.cluster, deploy.master().id);
+        let text = format!("the cluster `{cluster}` runs already: its master, node {master}, answers");
+        return Err(CommandError::Usage(text));
+    }
+    deploy.probe_ports(|_| true)?;
+    deploy.create_run_dir().map_err(CommandError::io("the directory of the cluster's sockets"))?;
+    let output = Output::new(&deploy, context.json).map_err(CommandError::io("cannot start"))?;
+    let launch = if args.one_process {
+        context.start_logging()?;
+        Launch::Threads(Threads::new(context.app.clone(), deploy.clone()))
+    } else {
+        let programs = Programs::new(deploy.path.clone(), context.log.clone());
+        Launch::Processes(programs.map_err(CommandError::io("this program's own file"))?)
+    };
+    supervisor::run(deploy, launch, output)
+}
+
+/// Becomes the program that the entries name, if they name one; it has the game's code.
+fn hand_over(context: &Context, deploy: &Deploy) -> Result<(), CommandError> {
+    let mut programs: BTreeMap<&[String], Vec<i64>> = BTreeMap::new();
+    for entry in &deploy.nodes {
+        if let Some(program) = &entry.program {
+            programs.entry(program).or_default().push(entry.id);
+        }
+    }
+    if programs.len() > 1 {
+        let name = |(program, nodes): (&&[String], &Vec<i64>)| {
+            let nodes: Vec<String> = nodes.iter().map(i64::to_string).collect();
+            format!("`{}` (node {})", program.join(" "), nodes.join(", "))
+        };
+        let names: Vec<String> = programs.iter().map(name).collect();
+        let text = format!("--one-process needs entries of one program; there are {}", names.join(", "));
+        return Err(CommandError::Usage(text));
+    }
+    let Some([program, args @ ..]) = programs.keys().next() else { return Ok(()) };
+    if std::env::var_os(HANDED_OVER).is_some() {
+        return Ok(());
+    }
+    let mut command = Command::new(program);
+    command.args(args).arg("up").arg(&deploy.path).arg("--one-process").env(HANDED_OVER, "1");
+    if context.json {
+        command.arg("--json");
+    }
+    if let Some(log) = &context.log {
+        command.arg("--log").arg(log);
+    }
+    // Returns only when it could not be done.
+    Err(CommandError::Io { what: "cannot run the game's program", source: command.exec() })
+}

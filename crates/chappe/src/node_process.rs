@@ -1,0 +1,74 @@
+//! One node, from its deploy entry to its end.
+
+use crate::app::App;
+use crate::config::node_config;
+use chappe_deploy::{Deploy, NodeEntry};
+use chappe_link::Link;
+use chappe_node::{Beats, Node, NodeError, State, run_blocking};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+use tokio::time::timeout;
+
+/// How long a node that is ready waits for the master's word that it is, before it says so all the same.
+const HEARD: Duration = Duration::from_secs(1);
+
+/// Runs a node on the current thread until `stop` becomes true or it has to end. `on_ready` is called when the
+/// node is routable.
+///
+/// # Errors
+/// As [`Node::run`].
+pub(crate) fn run(
+    app: &App,
+    deploy: &Deploy,
+    entry: &NodeEntry,
+    link: Arc<dyn Link + Send + Sync>,
+    stop: watch::Receiver<bool>,
+    on_ready: impl FnOnce() + 'static,
+) -> Result<(), NodeError> {
+    run_blocking(|| async move {
+        let node = Node::new(node_config(deploy, entry));
+        tokio::task::spawn_local(stop_when_asked(node.clone(), stop));
+        tokio::task::spawn_local(tell_ready(node.clone(), on_ready));
+        node.run(link, Beats::Thread, async |node| crate::roles::set_up(app, deploy, entry, node).await).await
+    })
+}
+
+/// Refuses a node that this program cannot run.
+///
+/// # Errors
+/// What is missing.
+pub(crate) fn check_entry(entry: &NodeEntry) -> Result<(), String> {
+    if entry.mods.is_empty() {
+        return Ok(());
+    }
+    let (id, kind, place) = (entry.id, &entry.node_type, &entry.place);
+    Err(format!("node {id} ({kind}, {place}) has `mods`: running them needs the Python package `chappe`"))
+}
+
+async fn stop_when_asked(node: Node, mut stop: watch::Receiver<bool>) {
+    if stop.wait_for(|asked| *asked).await.is_ok() {
+        node.stop();
+    }
+}
+
+/// A node counts as ready when the master's view says so: from then on others send to it.
+async fn tell_ready(node: Node, on_ready: impl FnOnce()) {
+    let changed = Rc::new(Notify::new());
+    let notify = changed.clone();
+    node.on_view(move |_| notify.notify_one());
+    let is_known =
+        || node.with_view(|view| view.member(node.id()).is_some_and(|me| me.state == State::Ready));
+    loop {
+        let _ = timeout(HEARD, changed.notified()).await;
+        if node.state() != State::Starting
+            && (is_known() || timeout(HEARD, changed.notified()).await.is_err())
+        {
+            break;
+        }
+    }
+    if node.state() == State::Ready {
+        on_ready();
+    }
+}

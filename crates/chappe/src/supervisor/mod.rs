@@ -1,0 +1,216 @@
+//! `chappe up`: keeps the nodes of one machine running, and ends them in order.
+//!
+//! ```text
+//! keep (one task a node) -> launch: process | thread -> End -> backoff -> again
+//!      ^ orders: run, leave, kill                 `-> ready, lines -> output
+//! ```
+
+mod backoff;
+mod door;
+mod output;
+mod process;
+mod shutdown;
+mod thread;
+
+use crate::exit::{self, CommandError};
+use crate::signals::Signals;
+use backoff::Backoff;
+use chappe_deploy::{Deploy, NodeEntry};
+use chappe_wire::Role;
+pub(crate) use output::{Event, Output};
+pub(crate) use process::{Programs, READY_LINE};
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+pub(crate) use thread::Threads;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep};
+
+/// A node that cannot start because of its configuration, or because the master refuses it, is tried so often.
+const TRIES: u32 = 3;
+
+/// What a node is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
+pub(crate) enum Order {
+    /// Run; come back when it dies.
+    Run,
+    /// Finish what it has, and go.
+    Leave,
+    /// Go at once.
+    Kill,
+}
+
+/// How one life of a node ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum End {
+    /// With an exit code; and the error, where it is known.
+    Exit(u8, Option<String>),
+    /// By a signal, or a panic.
+    Killed(String),
+    /// It never began.
+    NotStarted(String),
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            End::Exit(code, None) => write!(f, "exit code {code}"),
+            End::Exit(code, Some(why)) => write!(f, "code {code}: {why}"),
+            End::Killed(by) => f.write_str(by),
+            End::NotStarted(why) => write!(f, "cannot be started: {why}"),
+        }
+    }
+}
+
+/// How nodes are run.
+pub(crate) enum Launch {
+    /// Each in a process of its own.
+    Processes(Programs),
+    /// Each on a thread of this process.
+    Threads(Threads),
+}
+
+/// Keeps the nodes of a cluster running.
+pub(crate) struct Supervisor {
+    deploy: Arc<Deploy>,
+    launch: Launch,
+    output: Rc<Output>,
+    started: Instant,
+    orders: RefCell<BTreeMap<i64, watch::Sender<Order>>>,
+    ready: RefCell<BTreeSet<i64>>,
+    is_announced: Cell<bool>,
+    /// Nodes that are kept: running, or about to be again.
+    kept: RefCell<BTreeSet<i64>>,
+    given_up: RefCell<BTreeMap<i64, u8>>,
+    changed: Notify,
+}
+
+/// Runs the cluster until it is asked to leave, or cannot go on.
+///
+/// # Errors
+/// [`CommandError::Ended`] when nodes could not be kept running.
+pub(crate) fn run(deploy: Arc<Deploy>, launch: Launch, output: Output) -> Result<(), CommandError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(CommandError::io("cannot start"))?;
+    let output = Rc::new(output);
+    let shown = output.clone();
+    let result = tokio::task::LocalSet::new().block_on(&runtime, async move {
+        let signals = Signals::new().map_err(CommandError::io("cannot listen to signals"))?;
+        let supervisor = Supervisor {
+            deploy,
+            launch,
+            output,
+            started: Instant::now(),
+            orders: RefCell::default(),
+            ready: RefCell::default(),
+            is_announced: Cell::new(false),
+            kept: RefCell::default(),
+            given_up: RefCell::default(),
+            changed: Notify::new(),
+        };
+        Rc::new(supervisor).supervise(signals).await
+    });
+    shown.finish();
+    result
+}
+
+impl Supervisor {
+    async fn supervise(self: Rc<Self>, mut signals: Signals) -> Result<(), CommandError> {
+        for entry in &self.deploy.nodes {
+            let (order, orders) = watch::channel(Order::Run);
+            self.orders.borrow_mut().insert(entry.id, order);
+            self.kept.borrow_mut().insert(entry.id);
+            tokio::task::spawn_local(Rc::clone(&self).keep(entry.clone(), orders));
+        }
+        tokio::select! {
+            biased;
+            () = signals.next() => {}
+            () = self.cannot_go_on() => {}
+        }
+        self.shut_down(&mut signals).await;
+        self.outcome()
+    }
+
+    /// Runs one node, again and again, until it is not to be.
+    async fn keep(self: Rc<Self>, entry: NodeEntry, mut orders: watch::Receiver<Order>) {
+        let (mut backoff, mut refused) = (Backoff::default(), 0);
+        loop {
+            let (began, was_ready) = (Instant::now(), Cell::new(false));
+            let on_ready = || {
+                was_ready.set(true);
+                self.is_ready(&entry);
+            };
+            let end = self.run_once(&entry, orders.clone(), &on_ready).await;
+            self.ready.borrow_mut().remove(&entry.id);
+            if *orders.borrow() != Order::Run {
+                break;
+            }
+            if end == End::Exit(0, None) {
+                self.output.event(&Event::left(&entry));
+                break;
+            }
+            refused = match end {
+                End::Exit(exit::CONFIG | exit::REFUSED, _) if !was_ready.get() => refused + 1,
+                _ => 0,
+            };
+            if let (End::Exit(code, _), TRIES) = (&end, refused) {
+                self.output.event(&Event::given_up(&entry, &end, TRIES));
+                self.given_up.borrow_mut().insert(entry.id, *code);
+                break;
+            }
+            let delay = backoff.next(began.elapsed());
+            self.output.event(&Event::died(&entry, &end, delay));
+            tokio::select! {
+                biased;
+                _ = orders.changed() => break,
+                () = sleep(delay) => {}
+            }
+        }
+        self.kept.borrow_mut().remove(&entry.id);
+        self.changed.notify_waiters();
+    }
+
+    async fn run_once(&self, entry: &NodeEntry, orders: watch::Receiver<Order>, on_ready: &dyn Fn()) -> End {
+        match &self.launch {
+            Launch::Processes(programs) => programs.run(entry, orders, &self.output, on_ready).await,
+            Launch::Threads(threads) => threads.run(entry, orders, &self.output, on_ready).await,
+        }
+    }
+
+    fn is_ready(&self, entry: &NodeEntry) {
+        self.ready.borrow_mut().insert(entry.id);
+        if self.is_announced.get() {
+            self.output.event(&Event::back(entry));
+        } else if self.ready.borrow().len() == self.deploy.nodes.len() {
+            self.is_announced.set(true);
+            self.output.event(&Event::ready(&self.deploy, self.started.elapsed()));
+        }
+    }
+
+    /// Until no node is left, or the master is given up.
+    async fn cannot_go_on(&self) {
+        loop {
+            let changed = self.changed.notified();
+            let without_master = self.given_up.borrow().contains_key(&self.deploy.master().id);
+            if without_master || self.kept.borrow().is_empty() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    fn outcome(&self) -> Result<(), CommandError> {
+        let given_up = self.given_up.borrow();
+        let Some((first, code)) = given_up.first_key_value() else { return Ok(()) };
+        let role = |id: &i64| self.deploy.node(*id).map_or(Role::Tool, |entry| entry.role);
+        let names: Vec<String> = given_up.keys().map(|id| format!("{id} ({})", role(id))).collect();
+        let code = given_up.get(&self.deploy.master().id).unwrap_or(code);
+        tracing::debug!(first, "given up");
+        Err(CommandError::Ended {
+            code: *code,
+            message: format!("could not be started: {}", names.join(", ")),
+        })
+    }
+}

@@ -1,0 +1,195 @@
+//! A request to the master of a running cluster, from outside: what `chappe call` and its like are made of.
+//!
+//! A tool is a peer of the role `tool`: it says hello, asks, waits for the one answer, and goes. It listens to
+//! nobody and is no member of the cluster.
+
+use crate::exit::CommandError;
+use chappe_deploy::Deploy;
+use chappe_link::local::LocalLink;
+use chappe_link::{Buffer, Conn, Link};
+use chappe_node::{Config, control};
+use chappe_wire::frame::{read_frame, write_frame};
+use chappe_wire::hello::{Greeting, Hello, PROTOCOL, Purpose, Refusal};
+use chappe_wire::{Body, Envelope, Meta, NodeId, Reason, Role, Row, WireError, value};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How long the master may take to say hello.
+const HELLO: Duration = Duration::from_secs(3);
+/// How much longer than the request's own time-out the master's answer is waited for.
+const GRACE: Duration = Duration::from_secs(2);
+/// The largest answer that is read, in bytes: a page of players, or the reports of many nodes.
+const LARGEST: usize = 256 << 20;
+/// Ids of tools are below this, out of every node's way.
+const TOOL_IDS: i64 = -(1 << 48);
+
+/// Why a request of a tool brought no answer.
+#[derive(Debug, thiserror::Error)]
+enum ToolError {
+    #[error("its master does not answer")]
+    Io(#[from] io::Error),
+    #[error("its master is silent; it may be frozen")]
+    Timeout,
+    #[error("its master turned this away: {0}")]
+    Refused(Refusal),
+    #[error("its master sends what is no message: {0}")]
+    Wire(#[from] WireError),
+    /// There was an answer, and it says no.
+    #[error("{0}: {1}")]
+    Outcome(Reason, String),
+}
+
+/// Asks the master of the running cluster one thing: `method` of its own module, within `within`.
+///
+/// # Errors
+/// [`CommandError::Unreachable`] when there is no such master, [`CommandError::Outcome`] with the reason of the
+/// answer.
+pub(crate) fn ask<T: Serialize, R: DeserializeOwned>(
+    deploy: &Deploy,
+    method: &str,
+    args: &T,
+    within: Duration,
+) -> Result<R, CommandError> {
+    let bad_data = |error: value::ValueError| CommandError::Outcome {
+        reason: Reason::BadData,
+        message: error.to_string(),
+    };
+    let args = value::encode(args).map_err(bad_data)?;
+    let answer = block_on(async {
+        let mut connection = Connection::open(deploy).await?;
+        connection.request(method, &args, within).await
+    })?;
+    let unreachable = |why: String| CommandError::Unreachable {
+        cluster: deploy.cluster.clone(),
+        why,
+        file: deploy.file.clone(),
+    };
+    match answer {
+        Ok(data) => value::decode(&data).map_err(bad_data),
+        Err(ToolError::Outcome(reason, message)) => Err(CommandError::Outcome { reason, message }),
+        Err(error) => Err(unreachable(error.to_string())),
+    }
+}
+
+/// Whether a master of this cluster runs on this machine.
+pub(crate) fn is_running(deploy: &Deploy) -> bool {
+    block_on(async { Ok(link(deploy).dial(NodeId(deploy.master().id)).await?) })
+        .is_ok_and(|dialed| dialed.is_ok())
+}
+
+fn block_on<T>(
+    task: impl Future<Output = Result<T, ToolError>>,
+) -> Result<Result<T, ToolError>, CommandError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    Ok(runtime.map_err(CommandError::io("cannot start"))?.block_on(task))
+}
+
+fn link(deploy: &Deploy) -> LocalLink {
+    LocalLink::new(deploy.run_dir())
+}
+
+struct Connection {
+    conn: Box<dyn Conn>,
+    incoming: Buffer,
+}
+
+impl Connection {
+    async fn open(deploy: &Deploy) -> Result<Connection, ToolError> {
+        let master = NodeId(deploy.master().id);
+        let incarnation = Config::new_incarnation();
+        let hello = Hello {
+            cluster: deploy.cluster.clone(),
+            node: tool_id(incarnation),
+            role: Role::Tool,
+            node_type: Role::Tool.as_str().to_owned(),
+            incarnation,
+            to: Some(master),
+            purpose: Purpose::Messages,
+        };
+        let greeted = async {
+            let conn = link(deploy).dial(master).await?;
+            let mut connection = Connection { conn, incoming: Buffer::default() };
+            connection.write(&Greeting::Hello(hello).encode(PROTOCOL)).await?;
+            match connection.greeting().await? {
+                Greeting::Hello(_) => Ok(connection),
+                Greeting::Refuse(refusal) => Err(ToolError::Refused(refusal)),
+            }
+        };
+        timeout(HELLO, greeted).await.unwrap_or(Err(ToolError::Timeout))
+    }
+
+    async fn greeting(&mut self) -> Result<Greeting, ToolError> {
+        loop {
+            if let Some((greeting, _, used)) = Greeting::decode(self.incoming.filled(), PROTOCOL)? {
+                self.incoming.consume(used);
+                return Ok(greeting);
+            }
+            self.read().await?;
+        }
+    }
+
+    async fn request(&mut self, method: &str, args: &[u8], within: Duration) -> Result<Vec<u8>, ToolError> {
+        let target = format!("{}\0{method}", control::MASTER);
+        let timeout_ms = u32::try_from(within.as_millis()).unwrap_or(u32::MAX);
+        let body = Body::Request { id: 1, timeout_ms, one_way: false, target: target.as_bytes() };
+        let envelope = Envelope { meta: Meta::of(Row::Internal), body, payload: args };
+        let mut frame = Vec::new();
+        write_frame(&mut frame, 1, 0, |out| envelope.encode_into(out));
+        let asked = async {
+            self.write(&frame).await?;
+            self.answer().await
+        };
+        timeout(within + GRACE, asked).await.unwrap_or(Err(ToolError::Timeout))
+    }
+
+    /// Reads on until the answer; what else a master tells its peers is not for a tool.
+    async fn answer(&mut self) -> Result<Vec<u8>, ToolError> {
+        loop {
+            while let Some((frame, used)) = read_frame(self.incoming.filled(), LARGEST)? {
+                let Envelope { body, payload, .. } = Envelope::decode(frame.body)?;
+                let text = || String::from_utf8_lossy(payload).into_owned();
+                match body {
+                    Body::Response { status: Ok(()), .. } => return Ok(payload.to_vec()),
+                    Body::Response { status: Err(reason), .. } | Body::Nack { reason, .. } => {
+                        return Err(ToolError::Outcome(reason, text()));
+                    }
+                    Body::Close { reason } => {
+                        return Err(ToolError::Refused(Refusal { reason, message: text() }));
+                    }
+                    _ => self.incoming.consume(used),
+                }
+            }
+            self.read().await?;
+        }
+    }
+
+    async fn read(&mut self) -> io::Result<()> {
+        match poll_fn(|cx| self.conn.poll_read(cx, &mut self.incoming)).await? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(()),
+        }
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut outgoing = Buffer::default();
+        outgoing.tail(bytes.len()).extend_from_slice(bytes);
+        loop {
+            self.conn.try_write(&mut outgoing)?;
+            if outgoing.is_empty() {
+                return Ok(());
+            }
+            poll_fn(|cx| self.conn.poll_writable(cx)).await?;
+        }
+    }
+}
+
+/// An id that no other tool has at the same time: two processes have two numbers, one process two times.
+fn tool_id(now: u64) -> NodeId {
+    let process = i64::from(std::process::id());
+    let moment = i64::try_from(now % (1 << 40)).unwrap_or_default();
+    NodeId(TOOL_IDS.saturating_sub((process << 40).saturating_add(moment)))
+}
