@@ -72,12 +72,13 @@ impl Inner {
                 Err(refusal) => refusal,
             },
             Ok(Ok(Greeting::Refuse(_)) | Err(GreetError::Io(_))) => return,
-            Ok(Err(GreetError::Wire(error))) => Refusal { reason: error.reason(), message: error.to_string() },
+            Ok(Err(GreetError::Wire(error))) => {
+                Refusal { reason: error.reason(), message: error.to_string() }
+            }
             Ok(Err(GreetError::Refused(refusal))) => refusal,
-            Ok(Err(GreetError::Timeout)) | Err(_) => Refusal {
-                reason: Reason::HandshakeTimeout,
-                message: GreetError::Timeout.to_string(),
-            },
+            Ok(Err(GreetError::Timeout)) | Err(_) => {
+                Refusal { reason: Reason::HandshakeTimeout, message: GreetError::Timeout.to_string() }
+            }
         };
         self.stats.count("refused_connections");
         tracing::warn!(node = %self.config.id, %refusal, "a connection is refused");
@@ -90,7 +91,8 @@ impl Inner {
         let refuse = |reason, message| Err(Refusal { reason, message });
         let config = &self.config;
         if hello.cluster != config.cluster {
-            let text = format!("node {} is of cluster {:?}, not {:?}", config.id, config.cluster, hello.cluster);
+            let text =
+                format!("node {} is of cluster {:?}, not {:?}", config.id, config.cluster, hello.cluster);
             return refuse(Reason::WrongCluster, text);
         }
         if hello.to.is_some_and(|to| to != config.id) || hello.node == config.id {
@@ -126,13 +128,15 @@ impl Inner {
     /// Of two nodes the one with the larger id dials; everyone dials the master, which has a loop of its own.
     fn dials(&self, member: &Member) -> bool {
         let roles = (self.config.role, member.role);
-        member.role != Role::Master && roles != (Role::Proxy, Role::Proxy) && self.config.id > member.id
+        let is_with_master = roles.0 == Role::Master || roles.1 == Role::Master;
+        !is_with_master && roles != (Role::Proxy, Role::Proxy) && self.config.id > member.id
     }
 
     async fn dial(self: Rc<Self>, member: Member) {
         let mut wait = REDIAL.0;
         loop {
-            let stands = self.view.borrow().member(member.id).is_some_and(|now| now.incarnation == member.incarnation);
+            let stands =
+                self.view.borrow().member(member.id).is_some_and(|now| now.incarnation == member.incarnation);
             if !stands {
                 break;
             }
@@ -180,7 +184,11 @@ impl Inner {
         } else {
             let known = self.peers.borrow().get(&id).cloned();
             match known {
-                Some(peer) if peer.incarnation == incarnation && !peer.is_connected() && !peer.is_closed() => peer,
+                Some(peer)
+                    if peer.incarnation == incarnation && !peer.is_connected() && !peer.is_closed() =>
+                {
+                    peer
+                }
                 Some(old) => {
                     self.peer_ended(&old, "a newer connection takes its place");
                     self.add_peer(id, incarnation)

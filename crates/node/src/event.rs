@@ -4,6 +4,7 @@ use chappe_wire::envelope::split_topic;
 use chappe_wire::value::{self, ValueError};
 use chappe_wire::{Meta, NodeId, Origin, PlayerId, Row, Value};
 use serde::de::DeserializeOwned;
+use std::fmt;
 
 /// An event as it came, borrowed for the length of the handler. The data is decoded when it is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -93,6 +94,13 @@ impl<'a> Event<'a> {
 
     fn names(&self) -> (&'a str, &'a str, &'a str) {
         split_topic(self.topic).unwrap_or_default()
+    }
+}
+
+/// Its three names and the node it came from, for log lines.
+impl fmt::Display for Event<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{} from {}", self.namespace(), self.system(), self.name(), self.from)
     }
 }
 

@@ -1,10 +1,10 @@
 //! What comes in: bytes to frames, frames to envelopes, envelopes to handlers.
 
+use crate::Event;
 use crate::error::Failure;
 use crate::node::{Inner, Node};
 use crate::peer::Peer;
 use crate::rpc::{Call, Data, Responder};
-use crate::Event;
 use chappe_link::{Buffer, Conn};
 use chappe_route::{Seen, State};
 use chappe_wire::envelope::split_target;
@@ -163,7 +163,7 @@ impl Inner {
             return;
         };
         for listener in listeners.iter() {
-            self.guarded(event.name(), || (listener.handler)(event));
+            self.guarded(&event, || (listener.handler)(event));
         }
     }
 
@@ -182,17 +182,10 @@ impl Inner {
             self.stats.sent(registered, 1);
             self.stats.delivered(registered, meta.stamp);
         }
-        self.guarded("request", || method(Call { target, args, row: meta.row, responder }));
+        self.guarded(&"request", || method(Call { target, args, row: meta.row, responder }));
     }
 
-    fn on_response(
-        &self,
-        from: NodeId,
-        id: u64,
-        meta: Meta,
-        status: Result<(), Reason>,
-        payload: &[u8],
-    ) {
+    fn on_response(&self, from: NodeId, id: u64, meta: Meta, status: Result<(), Reason>, payload: &[u8]) {
         let waiter = self.pending.borrow_mut().answer(id, from);
         let Some(waiter) = waiter else {
             // It had its outcome: the deadline passed, or this is a second answer.
@@ -211,7 +204,7 @@ impl Inner {
     fn on_push(self: &Rc<Self>, from: &From<'_>, meta: Meta, to: PushTo<'_>, topic: &[u8], data: &[u8]) {
         let handler = self.on_push.borrow().clone();
         match handler {
-            Some(handler) => self.guarded("push", || handler(from.node, meta, to, topic, data)),
+            Some(handler) => self.guarded(&"push", || handler(from.node, meta, to, topic, data)),
             None => self.refuse(from, meta.row, Reason::WrongRole),
         }
     }
@@ -220,7 +213,8 @@ impl Inner {
     fn refuse(&self, from: &From<'_>, row: Row, reason: Reason) {
         self.stats.dropped(row, reason);
         let Some((peer, seq)) = from.frame else { return };
-        let envelope = Envelope { meta: Meta::of(Row::Internal), body: Body::Nack { seq, reason }, payload: &[] };
+        let envelope =
+            Envelope { meta: Meta::of(Row::Internal), body: Body::Nack { seq, reason }, payload: &[] };
         peer.push_bare(|out| envelope.encode_into(out));
         self.mark_dirty(peer);
     }
@@ -236,8 +230,7 @@ impl Inner {
 
     /// Tells every peer that was not told since its last frame came.
     pub(crate) fn tell_all_acks(&self) {
-        let untold: Vec<_> =
-            self.peers.borrow().values().filter(|peer| peer.has_untold()).cloned().collect();
+        let untold: Vec<_> = self.peers.borrow().values().filter(|peer| peer.has_untold()).cloned().collect();
         untold.iter().for_each(|peer| self.push_ack(peer));
     }
 
@@ -247,4 +240,3 @@ impl Inner {
         self.mark_dirty(peer);
     }
 }
-

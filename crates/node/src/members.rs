@@ -127,7 +127,8 @@ impl Inner {
     async fn join_once(self: &Rc<Self>) -> Result<(), GreetError> {
         let (hello, conn, buffer) = self.dial_once(self.config.master, Purpose::Messages).await?;
         self.linked(&hello, conn, buffer);
-        let known = self.view.borrow().members().filter(|member| member.role != Role::Master).cloned().collect();
+        let known =
+            self.view.borrow().members().filter(|member| member.role != Role::Master).cloned().collect();
         let sessions = self.sessions.borrow().clone().map_or_else(Vec::new, |sessions| sessions());
         let join = Join { member: self.member(), known, sessions };
         let node = Node(self.clone());
@@ -269,7 +270,10 @@ impl Inner {
                 node.raise("ServiceConnectEvent", &data);
             } else {
                 let protocol = u32::from(chappe_wire::hello::PROTOCOL.minor);
-                node.raise("ServerConnectedEvent", &chappe_wire::value!({"serverId": id.0, "protocolVersion": protocol}));
+                node.raise(
+                    "ServerConnectedEvent",
+                    &chappe_wire::value!({"serverId": id.0, "protocolVersion": protocol}),
+                );
             }
         }
         if is_service && self.config.role.is_server() {

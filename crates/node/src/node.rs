@@ -1,22 +1,23 @@
 //! The node: its state, and the loop's turn.
 
 use crate::clock::Clock;
+use crate::control::Session;
 use crate::listeners::{Listeners, Topic};
 use crate::peer::{Flushed, Peer};
+use crate::players::Players;
 use crate::rpc::{Callback, Methods};
 use crate::waiting::Waiting;
 use crate::{Config, Event, Report, Stats};
-use crate::control::Session;
-use crate::players::Players;
 use chappe_link::{Conn, Link};
 use chappe_route::{Pending, State, View};
+use chappe_wire::hello::{Hello, Refusal as WireRefusal};
 use chappe_wire::value::{self, Refusal, ValueError};
 use chappe_wire::{Envelope, Meta, NodeId, PushTo, Reason, Row};
-use chappe_wire::hello::{Hello, Refusal as WireRefusal};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -163,6 +164,12 @@ impl Node {
         report
     }
 
+    /// Bytes that wait to be written to other nodes; what leaves with this turn counts. A sender that has more
+    /// to say than peers take can hold back on it before calls end as `Overloaded`.
+    pub fn queued_bytes(&self) -> usize {
+        self.0.peers.borrow().values().map(|peer| peer.queued()).sum()
+    }
+
     /// Reads the membership view.
     pub fn with_view<R>(&self, read: impl FnOnce(&View) -> R) -> R {
         read(&self.0.view.borrow())
@@ -240,11 +247,12 @@ impl Inner {
         let limit = self.config.limits.message_bytes;
         let mut scratch = self.scratch.take();
         scratch.clear();
-        let encoded = value::encode_into(&mut scratch, data).map_err(|err| err.labelled(label)).and_then(|()| {
-            let size = scratch.len();
-            let too_big = || ValueError::from(Refusal::TooBig { size, limit }).labelled(label);
-            if size > limit { Err(too_big()) } else { Ok(()) }
-        });
+        let encoded =
+            value::encode_into(&mut scratch, data).map_err(|err| err.labelled(label)).and_then(|()| {
+                let size = scratch.len();
+                let too_big = || ValueError::from(Refusal::TooBig { size, limit }).labelled(label);
+                if size > limit { Err(too_big()) } else { Ok(()) }
+            });
         let result = encoded.map(|()| use_it(&scratch));
         scratch.shrink_to(64 * 1024);
         *self.scratch.borrow_mut() = scratch;
@@ -340,7 +348,7 @@ impl Inner {
                     let meta = Meta::of(Row::Internal);
                     self.dispatch(Event { topic: &topic, meta, from: self.config.id, data: &data });
                 }
-                Some(Local::Run(run)) => self.guarded("callback", run),
+                Some(Local::Run(run)) => self.guarded(&"callback", run),
             }
         }
         self.want_flush();
@@ -415,10 +423,10 @@ impl Inner {
     }
 
     /// Runs a handler; a panic in it is counted and logged, and the node goes on.
-    pub(crate) fn guarded(&self, what: &str, run: impl FnOnce()) {
+    pub(crate) fn guarded(&self, what: &dyn fmt::Display, run: impl FnOnce()) {
         if catch_unwind(AssertUnwindSafe(run)).is_err() {
             self.stats.count("handler_panics");
-            tracing::error!(node = %self.config.id, what, "a handler panicked");
+            tracing::error!(node = %self.config.id, %what, "a handler panicked");
         }
     }
 }

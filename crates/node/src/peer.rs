@@ -78,7 +78,12 @@ impl Peer {
     }
 
     /// Queues a frame of the sequence; its number.
-    pub(crate) fn push(&self, row: Row, limit: usize, body: impl FnOnce(&mut Vec<u8>)) -> Result<u32, Reason> {
+    pub(crate) fn push(
+        &self,
+        row: Row,
+        limit: usize,
+        body: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<u32, Reason> {
         if self.closed.get() {
             return Err(Reason::Disconnected);
         }

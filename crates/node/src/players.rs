@@ -160,7 +160,12 @@ impl Node {
     fn lose_proxy(&self, proxy: NodeId) {
         let lost: Vec<u64> = {
             let players = self.0.players.borrow();
-            players.by_epoch.values().filter(|player| player.proxy == proxy).map(|player| player.id.0).collect()
+            players
+                .by_epoch
+                .values()
+                .filter(|player| player.proxy == proxy)
+                .map(|player| player.id.0)
+                .collect()
         };
         lost.into_iter().for_each(|epoch| self.remove_player(epoch, false));
     }

@@ -213,7 +213,9 @@ impl Node {
     pub fn tell<T: serde::Serialize>(&self, to: chappe_wire::NodeId, module: &str, method: &str, data: &T) {
         match chappe_wire::value::encode(data) {
             Ok(payload) => self.0.tell(to, module, method, &payload),
-            Err(error) => tracing::error!(module, method, %error, "a message of the runtime's cannot be sent"),
+            Err(error) => {
+                tracing::error!(module, method, %error, "a message of the runtime's cannot be sent")
+            }
         }
     }
 }
@@ -253,9 +255,12 @@ impl Inner {
 ///
 /// # Errors
 /// As [`Node::run`]; [`NodeError::Setup`] when the runtime cannot be made.
-pub fn run_blocking<F: Future<Output = Result<(), NodeError>>>(life: impl FnOnce() -> F) -> Result<(), NodeError> {
+pub fn run_blocking<F: Future<Output = Result<(), NodeError>>>(
+    life: impl FnOnce() -> F,
+) -> Result<(), NodeError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| NodeError::Setup { node: Default::default(), why: error.to_string() })?;
+    let runtime =
+        runtime.map_err(|error| NodeError::Setup { node: Default::default(), why: error.to_string() })?;
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, async move { life().await })
 }

@@ -6,7 +6,7 @@ use crate::node::Node;
 use crate::peer::ReceiptWaiter;
 use crate::{Event, OwnedEvent};
 use chappe_route::{Address, NoRoute};
-use chappe_wire::{Body, Envelope, Meta, NodeId, PlayerId, PushTo, Reason, Row};
+use chappe_wire::{Body, Envelope, Meta, NodeId, PlayerId, PushTo, Reason, Role, Row};
 use serde::Serialize;
 use smallvec::SmallVec;
 use std::cell::RefCell;
@@ -169,64 +169,75 @@ impl Node {
         topic: &[u8],
         payload: &[u8],
     ) -> Result<Sent, SendError> {
-        let node = &self.0;
-        let meta = node.meta(row);
-        let single = match address {
-            Address::Server(id) | Address::Service(id) | Address::Proxy(id) => Some(id),
-            _ => None,
-        };
-        let (to, mut missing) = {
-            let view = node.view.borrow();
-            match address {
-                // The usual case without a list.
-                Address::Server(id) if view.reachable(id, |role| role.is_server()).is_ok() => {
-                    (SmallVec::<[NodeId; 2]>::from_slice(&[id]), Vec::new())
-                }
-                _ => {
-                    let (to, missing) = view.resolve(address);
-                    (to.into_iter().collect(), missing)
-                }
+        let (id, takes): (_, fn(Role) -> bool) = match address {
+            Address::Server(id) => (id, Role::is_server),
+            Address::Service(id) => (id, |role| role == Role::Service),
+            Address::Proxy(id) => (id, |role| role == Role::Proxy),
+            Address::Master | Address::ServersOfType(_) | Address::Services => {
+                return self.broadcast(row, address, topic, payload);
             }
         };
+        let node = &self.0;
+        node.stats.sent(row, 1);
+        let envelope = Envelope { meta: node.meta(row), body: Body::Event { topic }, payload };
+        let reached = node.view.borrow().reachable(id, takes);
+        match reached.and_then(|id| node.post(id, &envelope)) {
+            Ok(seq) => Ok(self.sent_to(id, seq)),
+            Err(reason) => {
+                node.stats.dropped(row, reason);
+                Err(SendError::route(row, format!("node {id}"), reason))
+            }
+        }
+    }
+
+    fn sent_to(&self, id: NodeId, seq: u32) -> Sent {
+        let mut to = SmallVec::new();
+        to.push((id, seq));
+        Sent { node: self.clone(), to, missing: Vec::new() }
+    }
+
+    fn broadcast(
+        &self,
+        row: Row,
+        address: Address<'_>,
+        topic: &[u8],
+        payload: &[u8],
+    ) -> Result<Sent, SendError> {
+        let node = &self.0;
+        let (to, mut missing) = node.view.borrow().resolve(address);
         node.stats.sent(row, (to.len() + missing.len()) as u64);
         missing.iter().for_each(|at| node.stats.dropped(row, at.reason));
-        let envelope = Envelope { meta, body: Body::Event { topic }, payload };
+        let envelope = Envelope { meta: node.meta(row), body: Body::Event { topic }, payload };
+        let mut body = Vec::with_capacity(64 + topic.len() + payload.len());
+        envelope.encode_into(&mut body);
         let mut reached = SmallVec::new();
-        if to.len() == 1 {
-            match node.post(to[0], &envelope) {
-                Ok(seq) => reached.push((to[0], seq)),
-                Err(reason) => missing.push(self.undelivered(row, to[0], reason)),
-            }
-        } else {
-            let mut body = Vec::with_capacity(64 + topic.len() + payload.len());
-            envelope.encode_into(&mut body);
-            for id in to {
-                let posted = if id == self.id() {
-                    node.post_local(&envelope).map(|()| 0)
-                } else {
-                    node.peer(id).and_then(|peer| node.post_peer(&peer, row, |out| out.extend_from_slice(&body)))
-                };
-                match posted {
-                    Ok(seq) => reached.push((id, seq)),
-                    Err(reason) => missing.push(self.undelivered(row, id, reason)),
+        for id in to {
+            let posted = if id == self.id() {
+                node.post_local(&envelope).map(|()| 0)
+            } else {
+                node.peer(id).and_then(|peer| node.post_peer(&peer, row, |out| out.extend_from_slice(&body)))
+            };
+            match posted {
+                Ok(seq) => reached.push((id, seq)),
+                Err(reason) => {
+                    node.stats.dropped(row, reason);
+                    missing.push(NoRoute { node: Some(id), reason });
                 }
             }
         }
-        if reached.is_empty() && (single.is_some() || address == Address::Master) {
-            let reason = missing.first().map_or(Reason::NoRoute, |at| at.reason);
-            let to = single.map_or_else(|| "the master".to_owned(), |id| format!("node {id}"));
-            return Err(SendError::route(row, to, reason));
+        match (address, missing.first()) {
+            (Address::Master, Some(at)) => Err(SendError::route(row, "the master", at.reason)),
+            (_, None) if reached.is_empty() => {
+                let to = match address {
+                    Address::ServersOfType(name) => format!("servers of type {name:?}"),
+                    _ => "services".to_owned(),
+                };
+                node.stats.sent(row, 1);
+                node.stats.dropped(row, Reason::NoRoute);
+                Err(SendError::route(row, to, Reason::NoRoute))
+            }
+            _ => Ok(Sent { node: self.clone(), to: reached, missing }),
         }
-        if reached.is_empty() && missing.is_empty() {
-            let to = match address {
-                Address::ServersOfType(name) => format!("servers of type {name:?}"),
-                _ => "services".to_owned(),
-            };
-            node.stats.sent(row, 1);
-            node.stats.dropped(row, Reason::NoRoute);
-            return Err(SendError::route(row, to, Reason::NoRoute));
-        }
-        Ok(Sent { node: self.clone(), to: reached, missing })
     }
 
     /// Passes on an event as it came, for a proxy: the data is not decoded.
@@ -235,8 +246,8 @@ impl Node {
     /// The reason why it cannot reach the node; counted.
     pub fn forward(&self, to: NodeId, meta: Meta, topic: &[u8], payload: &[u8]) -> Result<(), Reason> {
         let envelope = Envelope { meta, body: Body::Event { topic }, payload };
-        let takes = |role: chappe_wire::Role| match meta.row {
-            Row::ClientToService => role == chappe_wire::Role::Service,
+        let takes = |role: Role| match meta.row {
+            Row::ClientToService => role == Role::Service,
             _ => role.is_server(),
         };
         let posted = self.0.view.borrow().reachable(to, takes).and_then(|id| self.0.post(id, &envelope));
@@ -274,12 +285,10 @@ impl Node {
         let node = &self.0;
         node.stats.sent(row, 1);
         let envelope = Envelope { meta: node.meta(row), body: Body::Push { to, topic }, payload };
-        let takes = |role| role == chappe_wire::Role::Proxy;
+        let takes = |role| role == Role::Proxy;
         let posted = node.view.borrow().reachable(proxy, takes).and_then(|id| node.post(id, &envelope));
         match posted {
-            Ok(seq) => {
-                Ok(Sent { node: self.clone(), to: SmallVec::from_slice(&[(proxy, seq)]), missing: Vec::new() })
-            }
+            Ok(seq) => Ok(self.sent_to(proxy, seq)),
             Err(reason) => {
                 node.stats.dropped(row, reason);
                 Err(SendError::route(row, format!("proxy {proxy}"), reason))
@@ -304,10 +313,5 @@ impl Node {
             return Err(SendError::route(row, format!("player {player}"), Reason::PlayerOffline));
         };
         self.push(row, proxy, PushTo::Epochs(&player.0.to_le_bytes()), topic, data)
-    }
-
-    fn undelivered(&self, row: Row, node: NodeId, reason: Reason) -> NoRoute {
-        self.0.stats.dropped(row, reason);
-        NoRoute { node: Some(node), reason }
     }
 }

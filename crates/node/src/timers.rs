@@ -25,7 +25,7 @@ impl Node {
         let node = self.clone();
         Timer(self.spawn(async move {
             sleep(delay).await;
-            node.0.guarded("timer", run);
+            node.0.guarded(&"timer", run);
         }))
     }
 
@@ -39,7 +39,7 @@ impl Node {
             ticks.tick().await;
             loop {
                 ticks.tick().await;
-                node.0.guarded("repeated timer", &mut run);
+                node.0.guarded(&"repeated timer", &mut run);
             }
         }))
     }

@@ -58,7 +58,12 @@ impl Inner {
             To::Node(id) => match self.view.borrow().reachable(id, |_| true) {
                 Ok(id) => Provider::Node(id),
                 Err(reason) => {
-                    return self.fail_later(waiter, request.row, reason, format!("node {id} cannot be reached"));
+                    return self.fail_later(
+                        waiter,
+                        request.row,
+                        reason,
+                        format!("node {id} cannot be reached"),
+                    );
                 }
             },
         };
@@ -193,14 +198,17 @@ impl Inner {
         if reply.is_err() {
             self.stats.count("failed_requests");
         }
-        self.guarded("callback", || waiter(reply));
+        self.guarded(&"callback", || waiter(reply));
     }
 
     /// Ends what a life of a node had, now that it has gone.
     pub(crate) fn lose_requests(&self, node: NodeId, incarnation: u64) {
         let lost = self.pending.borrow_mut().lose(node, incarnation);
         for waiter in lost {
-            self.finish(waiter, Err(Failure::new(Reason::NodeLost, format!("node {node} went away with the request"))));
+            self.finish(
+                waiter,
+                Err(Failure::new(Reason::NodeLost, format!("node {node} went away with the request"))),
+            );
         }
     }
 }

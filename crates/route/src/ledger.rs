@@ -30,14 +30,7 @@ pub enum Seen {
 
 impl<R> Default for Ledger<R> {
     fn default() -> Self {
-        Ledger {
-            sent: 0,
-            acked: 0,
-            under_way: VecDeque::new(),
-            receipts: Vec::new(),
-            received: 0,
-            told: 0,
-        }
+        Ledger { sent: 0, acked: 0, under_way: VecDeque::new(), receipts: Vec::new(), received: 0, told: 0 }
     }
 }
 

@@ -189,7 +189,9 @@ impl View {
                 Some(id) => (vec![id], Vec::new()),
                 None => (Vec::new(), vec![NoRoute { node: None, reason: Reason::Disconnected }]),
             },
-            Address::ServersOfType(name) => self.group(|role, node_type| role.is_server() && node_type == name),
+            Address::ServersOfType(name) => {
+                self.group(|role, node_type| role.is_server() && node_type == name)
+            }
             Address::Services => self.group(|role, _| role == Role::Service),
         }
     }
@@ -269,7 +271,8 @@ impl View {
     fn group(&self, meant: impl Fn(Role, &str) -> bool) -> (Vec<NodeId>, Vec<NoRoute>) {
         let known = self.members.values().filter(|member| meant(member.role, &member.node_type));
         let declared = self.declared.nodes.iter().filter(|(_, role, name)| meant(*role, name));
-        let mut ids: Vec<NodeId> = known.map(|member| member.id).chain(declared.map(|(id, ..)| *id)).collect();
+        let mut ids: Vec<NodeId> =
+            known.map(|member| member.id).chain(declared.map(|(id, ..)| *id)).collect();
         ids.sort_unstable();
         ids.dedup();
         let mut missing = Vec::new();
@@ -363,8 +366,7 @@ mod tests {
     #[test]
     fn providers_take_turns_and_the_leaving_are_skipped() {
         let mail = |id, state| member(id, Role::Service, "service_mail", state, 1);
-        let mut view =
-            view(vec![mail(40, State::Ready), mail(41, State::Ready), mail(42, State::Draining)]);
+        let mut view = view(vec![mail(40, State::Ready), mail(41, State::Ready), mail(42, State::Draining)]);
         let asked: Vec<_> = (0..4).map(|_| view.provider("service_mail")).collect();
         assert_eq!(asked[0], asked[2]);
         assert_ne!(asked[0], asked[1]);

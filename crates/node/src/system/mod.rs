@@ -13,7 +13,9 @@ pub use service::ServiceSystem;
 use crate::control::{PlayerInfo, Where};
 use crate::error::Failure;
 use crate::listeners::{Topic, topic};
-use crate::{Data, ENGINE_NAMESPACE, ENGINE_SYSTEM, Event, ListenerId, Node, OwnedEvent, Reply, SendError, To};
+use crate::{
+    Data, ENGINE_NAMESPACE, ENGINE_SYSTEM, Event, ListenerId, Node, OwnedEvent, Reply, SendError, To,
+};
 use chappe_wire::value::{self, ValueError};
 use chappe_wire::{Reason, Row};
 use serde::Serialize;
@@ -35,6 +37,8 @@ pub struct System {
     node: Node,
     namespace: Rc<str>,
     name: Rc<str>,
+    /// `namespace \0 name \0`: what all its topics begin with.
+    prefix: Rc<[u8]>,
     listening: Rc<RefCell<Vec<ListenerId>>>,
 }
 
@@ -52,6 +56,7 @@ impl System {
             node: node.clone(),
             namespace: namespace.into(),
             name: name.into(),
+            prefix: topic(namespace, name, "").as_slice().into(),
             listening: Rc::default(),
         }
     }
@@ -249,7 +254,9 @@ impl System {
 
     /// The topic of this system's event.
     pub fn topic(&self, event: &str) -> Topic {
-        topic(&self.namespace, &self.name, event)
+        let mut topic = Topic::from_slice(&self.prefix);
+        topic.extend_from_slice(event.as_bytes());
+        topic
     }
 
     /// Registers a method whose handler awaits: `handler` gets the decoded arguments, and what it returns is

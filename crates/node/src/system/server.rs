@@ -116,7 +116,11 @@ impl ServerSystem {
     ///
     /// # Errors
     /// [`SendError::Data`]; services that cannot get it are in [`Sent::missing`].
-    pub fn broadcast_to_service<T: Serialize + ?Sized>(&self, event: &str, data: &T) -> Result<Sent, SendError> {
+    pub fn broadcast_to_service<T: Serialize + ?Sized>(
+        &self,
+        event: &str,
+        data: &T,
+    ) -> Result<Sent, SendError> {
         self.send(Row::NodeToServices, Address::Services, &self.topic(event), data)
     }
 
