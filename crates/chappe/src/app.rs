@@ -1,6 +1,7 @@
 //! What a game's nodes do, by their type, and the way from `main` to the command.
 
 use crate::cmd;
+use chappe_master::Master;
 use chappe_node::Node;
 use chappe_wire::Role;
 use std::collections::BTreeMap;
@@ -14,6 +15,8 @@ const ANY: &str = "*";
 
 /// What prepares one node: registers its listeners and methods. An error's text says why the node cannot start.
 pub(crate) type Setup = Arc<dyn Fn(&Node) -> Result<(), String> + Send + Sync>;
+/// The same for the master.
+pub(crate) type MasterSetup = Arc<dyn Fn(&Master) -> Result<(), String> + Send + Sync>;
 
 /// A game: what each type of node does. [`App::main`] turns it into a program that understands the whole command
 /// `chappe`, so that deploy.json can name it (spec/apollo.md section 5, "A Rust game").
@@ -21,7 +24,7 @@ pub(crate) type Setup = Arc<dyn Fn(&Node) -> Result<(), String> + Send + Sync>;
 pub struct App {
     servers: BTreeMap<String, Setup>,
     services: BTreeMap<String, Setup>,
-    master: Option<Setup>,
+    master: Option<MasterSetup>,
 }
 
 impl App {
@@ -52,11 +55,12 @@ impl App {
         self
     }
 
-    /// What the master does beside its own work.
+    /// What the master does beside its own work: its login strategy, its HTTP urls, its modules. `setup` runs
+    /// before the control port opens.
     #[must_use]
     pub fn master<F>(mut self, setup: F) -> App
     where
-        F: Fn(&Node) -> Result<(), String> + Send + Sync + 'static,
+        F: Fn(&Master) -> Result<(), String> + Send + Sync + 'static,
     {
         self.master = Some(Arc::new(setup));
         self
@@ -76,15 +80,19 @@ impl App {
         cmd::run(self, args)
     }
 
-    /// What prepares a node of that role and type.
+    /// What prepares a lobby, game or service of that type.
     pub(crate) fn setup_of(&self, role: Role, node_type: &str) -> Option<Setup> {
         let by_type = match role {
             Role::Lobby | Role::Game => &self.servers,
             Role::Service => &self.services,
-            Role::Master => return self.master.clone(),
-            Role::Proxy | Role::Tool => return None,
+            Role::Master | Role::Proxy | Role::Tool => return None,
         };
         by_type.get(node_type).or_else(|| by_type.get(ANY)).cloned()
+    }
+
+    /// What prepares the master.
+    pub(crate) fn master_setup(&self) -> Option<MasterSetup> {
+        self.master.clone()
     }
 }
 

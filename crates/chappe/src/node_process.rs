@@ -2,6 +2,7 @@
 
 use crate::app::App;
 use crate::config::node_config;
+use crate::roles::Part;
 use chappe_deploy::{Deploy, NodeEntry};
 use chappe_link::Link;
 use chappe_node::{Beats, Node, NodeError, State, run_blocking};
@@ -31,7 +32,8 @@ pub(crate) fn run(
         let node = Node::new(node_config(deploy, entry));
         tokio::task::spawn_local(stop_when_asked(node.clone(), stop));
         tokio::task::spawn_local(tell_ready(node.clone(), on_ready));
-        node.run(link, Beats::Thread, async |node| crate::roles::set_up(app, deploy, entry, node).await).await
+        let part = Part::attach(entry, &node);
+        node.run(link, Beats::Thread, async |node| part.set_up(app, deploy, entry, node).await).await
     })
 }
 

@@ -39,10 +39,8 @@ pub(super) fn run(args: &WorkArgs, peers: usize) -> BenchResult<Figure> {
                 };
                 sent += targets.unwrap_or(0) as u64;
             }
-            while node.queued_bytes() > BATCH_BYTES {
-                yield_now().await;
-            }
             yield_now().await;
+            node.room(BATCH_BYTES).await;
         }
         let (arrived, seconds) = sampler.await??;
         let lost = settle(&node, peers, sent).await?;
