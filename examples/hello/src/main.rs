@@ -1,0 +1,40 @@
+//! A lobby that greets its players, and a mail service that it asks.
+
+use chappe::system::{ServerSystem, ServiceSystem};
+use chappe::{App, Node, PlayerId};
+use std::{process::ExitCode, time::Duration};
+
+#[derive(serde::Deserialize)]
+struct Entered {
+    id: PlayerId,
+    uid: u64,
+}
+
+fn main() -> ExitCode {
+    App::new().server("lobby", lobby).service("service_mail", mail).main()
+}
+
+fn lobby(node: &Node) -> Result<(), String> {
+    let lobby = ServerSystem::new(node, "hello", "lobby");
+    let greeter = lobby.clone();
+    lobby.listen_engine("AddServerPlayerEvent", move |event| {
+        let Ok(player) = event.data::<Entered>() else { return };
+        let lobby = greeter.clone();
+        greeter.spawn(async move {
+            let count =
+                lobby.request_to_service_mod("service_mail", "Count", &player.uid, Duration::from_secs(1));
+            let letters: u64 = count.await.unwrap_or(0);
+            let _ = lobby.notify_to_client(player.id, "Welcome", &chappe::value!({"letters": letters}));
+        });
+    });
+    Ok(())
+}
+
+fn mail(node: &Node) -> Result<(), String> {
+    let mail = ServiceSystem::new(node, "hello", "mail");
+    mail.register_rpc_method_for_mod("Count", |call| {
+        let uid: u64 = call.args().unwrap_or_default();
+        let _ = call.respond(&(uid % 7));
+    });
+    Ok(())
+}
