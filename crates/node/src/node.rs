@@ -42,6 +42,8 @@ pub(crate) type HelloHook = Rc<dyn Fn(&Hello) -> Result<(), WireRefusal>>;
 pub(crate) type ViewHook = Rc<dyn Fn(&chappe_route::Changed)>;
 /// Told the id and incarnation of a peer whose connection has ended.
 pub(crate) type PeerHook = Rc<dyn Fn(NodeId, u64)>;
+/// What is done when the node leaves, before its connections end.
+pub(crate) type LeaveHook = Rc<dyn Fn() -> std::pin::Pin<Box<dyn Future<Output = ()>>>>;
 /// The sessions that a proxy holds.
 pub(crate) type SessionsHook = Rc<dyn Fn() -> Vec<Session>>;
 
@@ -77,8 +79,11 @@ pub(crate) struct Inner {
     pub(crate) on_hello: RefCell<Option<HelloHook>>,
     pub(crate) on_peer_lost: RefCell<Option<PeerHook>>,
     pub(crate) sessions: RefCell<Option<SessionsHook>>,
+    pub(crate) on_leave: RefCell<Vec<LeaveHook>>,
     /// Someone is to be told what came from them.
     pub(crate) acks_wanted: Cell<bool>,
+    /// Something was written, so there may be room in a queue.
+    flushed: Notify,
     pub(crate) deadlines_changed: Notify,
     pub(crate) link_changed: Notify,
     pub(crate) stopping: Cell<bool>,
@@ -123,7 +128,9 @@ impl Node {
             on_hello: RefCell::default(),
             on_peer_lost: RefCell::default(),
             sessions: RefCell::default(),
+            on_leave: RefCell::default(),
             acks_wanted: Cell::new(false),
+            flushed: Notify::new(),
             deadlines_changed: Notify::new(),
             link_changed: Notify::new(),
             stopping: Cell::new(false),
@@ -170,6 +177,17 @@ impl Node {
         self.0.peers.borrow().values().map(|peer| peer.queued()).sum()
     }
 
+    /// Resolves when at most `bytes` wait to be written to other nodes, all of them together.
+    pub async fn room(&self, bytes: usize) {
+        loop {
+            let flushed = self.0.flushed.notified();
+            if self.queued_bytes() <= bytes {
+                return;
+            }
+            flushed.await;
+        }
+    }
+
     /// Reads the membership view.
     pub fn with_view<R>(&self, read: impl FnOnce(&View) -> R) -> R {
         read(&self.0.view.borrow())
@@ -204,6 +222,12 @@ impl Node {
     /// For a proxy: `hook` tells the sessions that it holds, for a master that has restarted.
     pub fn on_join(&self, hook: impl Fn() -> Vec<Session> + 'static) {
         *self.0.sessions.borrow_mut() = Some(Rc::new(hook));
+    }
+
+    /// When the node leaves, and before its connections end, waits for `hook` (for at most 3 s): a proxy says
+    /// goodbye to its clients.
+    pub fn on_leave(&self, hook: impl Fn() -> std::pin::Pin<Box<dyn Future<Output = ()>>> + 'static) {
+        self.0.on_leave.borrow_mut().push(Rc::new(hook));
     }
 
     /// Runs `future` on the node's thread. A panic in it is counted and ends it alone.
@@ -389,6 +413,7 @@ impl Inner {
                 peer.dirty.set(false);
                 self.flush_peer(&peer);
             }
+            self.flushed.notify_waiters();
             // The list's memory is used again, unless a close has made a new list meanwhile.
             let mut slot = self.dirty.borrow_mut();
             if slot.is_empty() {
@@ -420,6 +445,7 @@ impl Inner {
         } else if !peer.is_closed() {
             self.flush_peer(&peer);
         }
+        self.flushed.notify_waiters();
     }
 
     /// Runs a handler; a panic in it is counted and logged, and the node goes on.

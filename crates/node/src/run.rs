@@ -170,6 +170,10 @@ impl Node {
     async fn leave(&self) {
         self.set_state(State::Draining);
         let inner = &self.0;
+        let hooks = inner.on_leave.borrow().clone();
+        for hook in hooks {
+            let _ = timeout(LEAVE, hook()).await;
+        }
         let quiet = async {
             loop {
                 let peers: Vec<_> = inner.peers.borrow().values().cloned().collect();

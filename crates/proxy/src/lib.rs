@@ -1,1 +1,27 @@
-//! The proxy: WebSocket clients on one side, the cluster on the other.
+//! The proxy: WebSocket clients on one side, the cluster on the other (apollo.md sections 1 and 5).
+//!
+//! ```text
+//! socket -> inbound -> node.forward          client to cluster; data is passed on as bytes
+//! node.on_push -> push -> conn -> socket     cluster to client; encoded once for all that get the same
+//! login -> place -> session                  who is here, where they stand, and how they get elsewhere
+//! ```
+//!
+//! A [`Proxy`] runs on its node's one thread. A session outlives its socket: `replay` keeps what the client has
+//! not acknowledged, so that a dropped socket loses and doubles nothing. The frames are those of
+//! [`chappe_wire::client`]. Every message that is taken from a client and not forwarded, and every push that is
+//! not handed to a socket, is counted once as dropped, with its row and the reason.
+
+mod conn;
+mod inbound;
+mod login;
+mod options;
+mod place;
+mod proxy;
+mod push;
+mod rate;
+mod replay;
+mod session;
+mod socket;
+
+pub use options::{AcceptAnyone, Checking, LoginCheck, ProxyOptions};
+pub use proxy::Proxy;

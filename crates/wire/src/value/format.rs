@@ -130,14 +130,14 @@ pub(super) fn check_key(input: &[u8]) -> Result<(), ValueError> {
 
 /// A list or a map.
 #[derive(Clone, Copy)]
-pub(super) enum Shape {
+pub(crate) enum Shape {
     List,
     Map,
 }
 
 impl Shape {
     /// Writes the head of a list or map of `len` items or pairs.
-    pub(super) fn put_head(self, out: &mut Vec<u8>, len: usize) -> Result<(), ValueError> {
+    pub(crate) fn put_head(self, out: &mut Vec<u8>, len: usize) -> Result<(), ValueError> {
         let (short, medium, long) = match self {
             Self::List => (0x90, 0xdc, 0xdd),
             Self::Map => (0x80, 0xde, 0xdf),
@@ -160,7 +160,7 @@ impl Shape {
     }
 }
 
-pub(super) fn put_str(out: &mut Vec<u8>, text: &str) -> Result<(), ValueError> {
+pub(crate) fn put_str(out: &mut Vec<u8>, text: &str) -> Result<(), ValueError> {
     match fits(text.len())? {
         n @ 0..=31 => out.push(0xa0 | n as u8),
         n @ 32..=0xff => put(out, 0xd9, (n as u8).to_be_bytes()),
@@ -181,7 +181,7 @@ pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) -> Result<(), ValueErro
     Ok(())
 }
 
-pub(super) fn put_int(out: &mut Vec<u8>, n: i64) {
+pub(crate) fn put_int(out: &mut Vec<u8>, n: i64) {
     const I8: i64 = i8::MIN as i64;
     const I16: i64 = i16::MIN as i64;
     const I32: i64 = i32::MIN as i64;
@@ -195,7 +195,7 @@ pub(super) fn put_int(out: &mut Vec<u8>, n: i64) {
     }
 }
 
-pub(super) fn put_uint(out: &mut Vec<u8>, n: u64) {
+pub(crate) fn put_uint(out: &mut Vec<u8>, n: u64) {
     match n {
         0..=0x7f => out.push(n as u8),
         0x80..=0xff => put(out, 0xcc, (n as u8).to_be_bytes()),

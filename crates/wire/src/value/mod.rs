@@ -27,14 +27,17 @@ mod format;
 mod json;
 mod model;
 mod sanitize;
+mod skip;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
 pub use decode::{decode, decode_borrowed};
 pub use encode::{encode, encode_into, encode_limited};
 pub use error::{Refusal, ValueError};
+pub(crate) use format::{Shape, put_int, put_str, put_uint};
 pub use json::{from_json, json_to_msgpack, msgpack_to_json, to_json};
 pub use sanitize::{Sanitized, sanitize};
+pub use skip::skip;
 
 /// How many lists and maps may stand inside each other, the outermost counted. Deeper data is refused both when
 /// it is encoded and when it is decoded, so that recursion is bounded on every node.
