@@ -16,7 +16,7 @@ use std::task::{Context, Poll, ready};
 use tokio::net::{UnixListener, UnixStream};
 
 /// How much room a read asks for: large enough that one call empties a busy socket.
-const READ: usize = 64 * 1024;
+const READ: usize = 256 * 1024;
 
 /// Unix sockets in one directory.
 #[derive(Debug, Clone)]

@@ -17,6 +17,9 @@ use std::sync::atomic::Ordering;
 /// What an envelope may take beside its data: names, and the epochs of a push.
 const ENVELOPE_ROOM: usize = 1 << 20;
 
+/// Room that an emptied buffer keeps: above what one read asks for, or each read would allocate.
+const KEEP: usize = 512 * 1024;
+
 /// Where an envelope came from.
 struct From<'a> {
     node: NodeId,
@@ -36,7 +39,7 @@ impl Inner {
                 break;
             }
             self.tell_acks(&peer);
-            buffer.shrink(256 * 1024);
+            buffer.shrink(KEEP);
             match poll_fn(|cx| conn.poll_read(cx, &mut buffer)).await {
                 Ok(0) => self.peer_ended(&peer, "the other side closed the connection"),
                 Ok(_) => {}
@@ -155,7 +158,7 @@ impl Inner {
 
     /// Calls the listeners of an event.
     pub(crate) fn dispatch(self: &Rc<Self>, event: Event<'_>) {
-        let listeners = self.listeners.borrow().of(event.topic);
+        let listeners = self.listeners.borrow_mut().of(event.topic);
         let Some(listeners) = listeners else {
             if event.meta.row != Row::Internal {
                 self.stats.count("unheard_events");

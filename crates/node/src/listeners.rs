@@ -25,6 +25,8 @@ pub(crate) struct Listeners {
     by_topic: FxHashMap<Box<[u8]>, Rc<Vec<Listener>>>,
     topic_of: FxHashMap<ListenerId, Box<[u8]>>,
     last: u64,
+    /// The topic that came last, and its listeners: what comes often comes in a row.
+    recent: Option<(Box<[u8]>, Rc<Vec<Listener>>)>,
 }
 
 #[derive(Clone)]
@@ -37,6 +39,7 @@ pub(crate) struct Listener {
 impl Listeners {
     /// Larger priorities come first; equal ones in the order of registration.
     pub(crate) fn add(&mut self, topic: &[u8], priority: i32, handler: Handler) -> ListenerId {
+        self.recent = None;
         self.last += 1;
         let id = ListenerId(self.last);
         let priority = priority.min(MAX_PRIORITY);
@@ -48,6 +51,7 @@ impl Listeners {
     }
 
     pub(crate) fn remove(&mut self, id: ListenerId) -> bool {
+        self.recent = None;
         let Some(topic) = self.topic_of.remove(&id) else { return false };
         if let Some(list) = self.by_topic.get_mut(&topic) {
             let list = Rc::make_mut(list);
@@ -59,8 +63,15 @@ impl Listeners {
         true
     }
 
-    pub(crate) fn of(&self, topic: &[u8]) -> Option<Rc<Vec<Listener>>> {
-        self.by_topic.get(topic).cloned()
+    pub(crate) fn of(&mut self, topic: &[u8]) -> Option<Rc<Vec<Listener>>> {
+        if let Some((recent, listeners)) = &self.recent
+            && **recent == *topic
+        {
+            return Some(listeners.clone());
+        }
+        let (name, listeners) = self.by_topic.get_key_value(topic)?;
+        self.recent = Some((name.clone(), listeners.clone()));
+        Some(listeners.clone())
     }
 }
 

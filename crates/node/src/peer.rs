@@ -26,6 +26,8 @@ pub(crate) struct Peer {
     conn: RefCell<Option<Rc<dyn Conn>>>,
     out: RefCell<Buffer>,
     ledger: RefCell<Ledger<ReceiptWaiter>>,
+    /// The last acknowledgement that came.
+    acked: Cell<u32>,
     /// In the list of peers to flush.
     pub(crate) dirty: Cell<bool>,
     /// A task waits until the connection takes more.
@@ -49,6 +51,7 @@ impl Peer {
             conn: RefCell::default(),
             out: RefCell::default(),
             ledger: RefCell::default(),
+            acked: Cell::new(0),
             dirty: Cell::new(false),
             blocked: Cell::new(false),
             closed: Cell::new(false),
@@ -111,6 +114,9 @@ impl Peer {
     }
 
     pub(crate) fn acknowledged(&self, ack: u32) {
+        if self.acked.replace(ack) == ack {
+            return;
+        }
         let mut settled = Vec::new();
         self.ledger.borrow_mut().acknowledged(ack, |waiter| settled.push(waiter));
         settled.into_iter().for_each(|waiter| waiter(Ok(())));

@@ -305,8 +305,8 @@ impl Node {
     ) {
         let node = &self.0;
         let target = target(module, method);
-        let deadline = node.clock.now() + timeout;
+        let now = node.clock.now();
         node.stats.sent(row, 1);
-        node.route_request(&Outgoing { row, to, module, target: &target, args, deadline }, callback);
+        node.route_request(&Outgoing { row, to, module, target: &target, args, now, timeout }, callback);
     }
 }

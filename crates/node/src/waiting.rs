@@ -16,7 +16,14 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) module: &'a str,
     pub(crate) target: &'a [u8],
     pub(crate) args: &'a [u8],
-    pub(crate) deadline: Duration,
+    pub(crate) now: Duration,
+    pub(crate) timeout: Duration,
+}
+
+impl Outgoing<'_> {
+    fn deadline(&self) -> Duration {
+        self.now + self.timeout
+    }
 }
 
 /// Requests for which no provider is up, in the order made.
@@ -84,8 +91,7 @@ impl Inner {
     }
 
     fn send_request(self: &Rc<Self>, to: NodeId, request: &Outgoing<'_>, waiter: Option<Callback>) {
-        let remaining = request.deadline.saturating_sub(self.clock.now());
-        let timeout_ms = remaining.as_millis().min(u128::from(u32::MAX)) as u32;
+        let timeout_ms = request.timeout.as_millis().min(u128::from(u32::MAX)) as u32;
         let incarnation = if to == self.config.id {
             Ok(self.config.incarnation)
         } else {
@@ -98,7 +104,7 @@ impl Inner {
             }
         };
         let one_way = waiter.is_none();
-        let id = waiter.map_or(0, |waiter| self.expect(to, incarnation, request.deadline, waiter));
+        let id = waiter.map_or(0, |waiter| self.expect(to, incarnation, request.deadline(), waiter));
         let body = Body::Request { id, timeout_ms, one_way, target: request.target };
         let envelope = Envelope { meta: self.meta(request.row), body, payload: request.args };
         if let Err(reason) = self.post(to, &envelope) {
@@ -136,7 +142,7 @@ impl Inner {
             module: request.module.to_owned(),
             target: request.target.into(),
             args: request.args.into(),
-            deadline: request.deadline,
+            deadline: request.deadline(),
             waiter,
         });
         self.deadlines_changed.notify_one();
@@ -145,6 +151,7 @@ impl Inner {
     /// Tries again what waits; called when the view has changed.
     pub(crate) fn retry_waiting(self: &Rc<Self>) {
         let held = std::mem::take(&mut self.waiting.borrow_mut().0);
+        let now = self.clock.now();
         for held in held {
             let to = match &held.to {
                 HeldTo::Module => To::Module,
@@ -158,7 +165,8 @@ impl Inner {
                 module: &held.module,
                 target: &held.target,
                 args: &held.args,
-                deadline: held.deadline,
+                now,
+                timeout: held.deadline.saturating_sub(now),
             };
             self.route_request(&request, held.waiter);
         }
