@@ -1,0 +1,58 @@
+# `make demo` and `make test` are all the set-up a machine with Rust and Python needs.
+
+CARGO ?= cargo
+RUN ?=
+VENV := .venv
+
+.PHONY: demo test lint unit deny vectors fuzz bench bench-smoke clean
+
+## Builds everything, plays the arena with 200 bots for 20 s, and prints what became of every message.
+demo:
+	$(CARGO) build --release --locked -p arena
+	target/release/arena demo
+
+## All checks and tests.
+test: lint deny unit vectors fuzz demo-short
+	@echo "all tests passed"
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --quiet
+
+unit:
+	$(CARGO) test --locked --workspace --quiet
+
+## Licences, sources and doubled dependencies. The advisory database is not consulted: the test must not depend on
+## what was published overnight.
+deny:
+	@command -v cargo-deny >/dev/null || $(CARGO) install --locked --quiet cargo-deny
+	$(CARGO) deny --offline --log-level error check bans licenses sources
+
+## The golden vectors, decoded by another language.
+vectors: $(VENV)/ready
+	$(VENV)/bin/python protocol/vectors/check.py
+
+$(VENV)/ready:
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet msgpack
+	touch $@
+
+fuzz:
+	$(CARGO) run --locked --quiet -p chappe-fuzz -- --seconds 2
+
+## The demo in short: with fewer bots, and each row at least once.
+demo-short:
+	$(CARGO) build --release --locked -p arena
+	target/release/arena demo --seconds 12 --bots 120
+
+## Chappe beside raw sockets, NATS, Redis, tonic and a plain WebSocket relay, in one run; prints the ratios and draws
+## docs/bench.svg. Takes about ten minutes; nothing else should run meanwhile.
+bench:
+	scripts/ensure-deb.sh nats-server redis-server
+	$(CARGO) build --release --locked -p chappe
+	$(CARGO) run --release --locked --manifest-path bench/Cargo.toml
+
+clean:
+	$(CARGO) clean
+	rm -rf $(VENV) bench/target
