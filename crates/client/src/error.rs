@@ -1,0 +1,44 @@
+//! What can go wrong with a call.
+
+use chappe_wire::Reason;
+use chappe_wire::value::{Refusal, ValueError};
+
+/// Why a client is not connected, or a message was not sent.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The proxy cannot be reached, or does not answer.
+    #[error("cannot reach the proxy at {url}: {why}")]
+    Unreachable {
+        /// Its address.
+        url: String,
+        /// What the system said.
+        why: String,
+    },
+    /// The proxy, the master or a server said no, or the session is over.
+    #[error("{reason}: {message}")]
+    Closed {
+        /// Why.
+        reason: Reason,
+        /// The same for the player.
+        message: String,
+    },
+    /// The data cannot be sent, or is over the limit; names the place in it.
+    #[error(transparent)]
+    Data(#[from] ValueError),
+    /// So much waits for the connection that nothing more is taken.
+    #[error("{}: too much waits to be sent", Reason::Overloaded)]
+    Overloaded,
+}
+
+impl ClientError {
+    /// The reason's stable code.
+    pub fn reason(&self) -> Reason {
+        match self {
+            ClientError::Unreachable { .. } => Reason::Disconnected,
+            ClientError::Closed { reason, .. } => *reason,
+            ClientError::Data(error) if matches!(error.refusal(), Refusal::TooBig { .. }) => Reason::TooLarge,
+            ClientError::Data(_) => Reason::BadData,
+            ClientError::Overloaded => Reason::Overloaded,
+        }
+    }
+}
