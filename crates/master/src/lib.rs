@@ -11,9 +11,11 @@ mod login;
 mod master;
 mod membership;
 mod sessions;
+mod system;
 mod tools;
 
 pub use error::MasterError;
 pub use http::{ClientId, HttpError};
 pub use login::LoginChoice;
 pub use master::Master;
+pub use system::MasterSystem;
