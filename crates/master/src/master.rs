@@ -225,6 +225,9 @@ impl Master {
             }
             drop(tools);
             let change = master.0.membership.borrow_mut().disconnected(id, incarnation);
+            if !change.gone.is_empty() {
+                tracing::info!(node = %id, "gone: its connection has ended");
+            }
             master.pass_on(change, None);
         });
         let master = self.clone();
@@ -380,7 +383,10 @@ impl Master {
             self.0.was_recovering.set(false);
             tracing::info!(players = self.online(), "all sessions are known again");
             let held = self.0.held.take();
-            held.into_iter().for_each(|request| request());
+            for request in held {
+                // Tasks start in their order, and one that panics ends alone.
+                self.0.node.spawn(async move { request() });
+            }
         }
     }
 

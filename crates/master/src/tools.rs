@@ -4,11 +4,12 @@ use crate::master::{Master, answer};
 use crate::sessions::args;
 use chappe_node::control;
 use chappe_node::control_tool::{
-    CallRequest, PlayerLine, PlayersPage, PlayersQuery, Reports, SendOutcome, SendRequest, SendTo, StopNode,
+    CallRequest, PlayerLine, PlayersPage, PlayersQuery, Reports, ReportsQuery, SendOutcome, SendRequest,
+    SendTo, StopNode,
 };
 use chappe_node::{Address, Call, Report, To};
 use chappe_wire::envelope::SEPARATOR;
-use chappe_wire::{NodeId, Reason, Row};
+use chappe_wire::{NodeId, Reason, Row, value};
 use std::future::Future;
 use std::time::Duration;
 
@@ -32,9 +33,14 @@ impl Master {
         });
         self.serve("call", Master::on_call);
         self.serve("send", Master::on_send);
-        self.serve("reports", |master, call| {
-            let (reports, responder) = (master.reports(), call.into_responder());
-            master.0.node.spawn(async move { drop(responder.respond(&reports.await)) });
+        self.serve("reports", |master, call| match args::<Option<ReportsQuery>>(&call) {
+            Ok(query) => {
+                let wanted = |id| query.as_ref().is_none_or(|query| query.nodes.contains(&id));
+                let reports = master.reports_of(&wanted);
+                let (room, responder) = (master.0.node.config().limits.message_bytes, call.into_responder());
+                master.0.node.spawn(async move { drop(responder.respond(&fitting(reports.await, room))) });
+            }
+            Err((reason, text)) => call.fail(reason, &text),
         });
         self.serve("stop_node", |master, call| match args::<StopNode>(&call) {
             Ok(StopNode { id }) => {
@@ -72,14 +78,19 @@ impl Master {
     /// Every node's counters, the master's own among them. A node that does not answer within a second is
     /// named as missing.
     pub fn reports(&self) -> impl Future<Output = Reports> + use<> {
+        self.reports_of(&|_| true)
+    }
+
+    fn reports_of(&self, wanted: &dyn Fn(NodeId) -> bool) -> impl Future<Output = Reports> + use<> {
         let node = &self.0.node;
-        let others = self.members_where(|member| member.id != node.id());
+        let others = self.members_where(|member| member.id != node.id() && wanted(member.id));
         let ask = |id: NodeId| {
             (id, node.ask::<_, Report>(Row::Internal, To::Node(id), (control::NODE, "report"), &(), REPORT))
         };
         // All are asked before the first is waited for.
         let asked: Vec<_> = others.into_iter().map(ask).collect();
-        let mut reports = Reports { reports: vec![node.report()], missing: Vec::new() };
+        let own = wanted(node.id()).then(|| node.report());
+        let mut reports = Reports { reports: own.into_iter().collect(), ..Reports::default() };
         async move {
             for (id, report) in asked {
                 match report.await {
@@ -157,5 +168,39 @@ impl Master {
             }
             Err(error) => call.fail(error.reason(), &error.to_string()),
         }
+    }
+}
+
+/// Moves reports that do not fit into one message to `left`; the first always stays.
+fn fitting(mut reports: Reports, room: usize) -> Reports {
+    let mut size = 1024 + 32 * (reports.missing.len() + reports.reports.len());
+    let fits = |report: &Report| {
+        size += value::encode(report).map_or(room, |bytes| bytes.len());
+        size <= room
+    };
+    let count = reports.reports.iter().map(fits).take_while(|fits| *fits).count().max(1);
+    let left = reports.reports.split_off(count.min(reports.reports.len()));
+    reports.left = left.iter().map(|report| report.node).collect();
+    reports
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_cluster_would_get_no_reports_at_all() {
+        let report = |id| Report { node: NodeId(id), ..Report::default() };
+        let all = Reports { reports: (0..100).map(report).collect(), ..Reports::default() };
+        let some = fitting(all.clone(), 6000);
+        assert!(
+            some.reports.len() > 5 && some.left.len() > 5,
+            "{} and {}",
+            some.reports.len(),
+            some.left.len()
+        );
+        assert_eq!(some.reports.len() + some.left.len(), 100);
+        assert_eq!(fitting(all.clone(), 1).reports.len(), 1, "each question brings one step further");
+        assert_eq!(fitting(all, 1 << 20).left, []);
     }
 }

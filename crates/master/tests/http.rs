@@ -127,11 +127,20 @@ fn a_body_over_a_mebibyte_is_refused_and_the_next_request_is_served() {
 #[test]
 fn a_handler_that_panics_or_never_answers_does_not_hold_up_others() {
     run(&[], async |master, address| {
-        master.register_http("/panic", |_, _| panic!("in the test"));
-        master.register_http("/mute", |_, _| {});
+        let (arrived, mut arrivals) = mpsc::unbounded_channel();
+        let told = arrived.clone();
+        master.register_http("/panic", move |_, _| {
+            told.send(()).unwrap();
+            panic!("in the test")
+        });
+        master.register_http("/mute", move |_, _| arrived.send(()).unwrap());
         let panicked = spawn_local(request(address, "POST", "/panic", b""));
         let mute = spawn_local(request(address, "POST", "/mute", b""));
         assert_eq!(request(address, "GET", "/nodes", b"").await.0, 200);
+        arrivals.recv().await.unwrap();
+        arrivals.recv().await.unwrap();
+        // From here on time passes whenever nothing else happens.
+        tokio::time::pause();
         assert_eq!(mute.await.unwrap().0, 504);
         assert_eq!(panicked.await.unwrap().0, 504);
     });

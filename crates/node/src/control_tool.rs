@@ -117,13 +117,23 @@ pub struct SendOutcome {
     pub missing: Vec<(NodeId, Reason)>,
 }
 
-/// The answer to `$master reports`, which takes nil.
+/// `$master reports`: nodes' counters; nil asks for those of all. Answered with [`Reports`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportsQuery {
+    /// Only those of these nodes.
+    pub nodes: Vec<NodeId>,
+}
+
+/// The answer to `$master reports`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Reports {
     /// The counters of every node that answered, the master's among them, by node id.
     pub reports: Vec<Report>,
     /// The members that did not answer within a second, each with the reason.
     pub missing: Vec<(NodeId, Reason)>,
+    /// The nodes whose counters did not fit into one answer: to be asked for next, by [`ReportsQuery::nodes`].
+    #[serde(default)]
+    pub left: Vec<NodeId>,
 }
 
 /// `$master stop_node`: asks a node to leave. Answered with nil when the node has been told.

@@ -140,7 +140,8 @@ mod tests {
         report.sent.insert(3, 5);
         report.dropped.push((16, Reason::NoProvider, 2));
         report.named.insert("failed_requests".into(), 2);
-        let reports = Reports { reports: vec![report], missing: vec![(NodeId(7), Reason::DeadlineExceeded)] };
+        let missing = vec![(NodeId(7), Reason::DeadlineExceeded)];
+        let reports = Reports { reports: vec![report], missing, left: vec![] };
         let page = render(&reports, &[], 4);
         for line in [
             "chappe_players_online 4",
