@@ -168,7 +168,7 @@ impl Proxy {
 
     /// Ends a session: everyone who knows of it is told, what it held is counted.
     pub(crate) fn end(&self, shared: &SharedSession, reason: Reason, message: &str) {
-        let (conn, servers, record, held, unsent) = {
+        let (conn, servers, record, received, held, unsent) = {
             let mut session = shared.borrow_mut();
             if std::mem::replace(&mut session.has_ended, true) {
                 return;
@@ -176,7 +176,7 @@ impl Proxy {
             let servers = [session.server.take(), session.target.take()];
             let held = std::mem::take(&mut session.held);
             let unsent = session.replay.unsent();
-            (session.conn.take(), servers, (session.uid, session.epoch), held, unsent)
+            (session.conn.take(), servers, (session.uid, session.epoch), session.received, held, unsent)
         };
         let (uid, epoch) = record;
         self.0.sessions.borrow_mut().remove(&epoch);
@@ -193,6 +193,8 @@ impl Proxy {
             if reason == Reason::SlowClient {
                 conn.abort();
             } else {
+                // What came after this is read by nobody: so the client knows what was lost.
+                conn.say(&ToClient::Ack(received));
                 conn.close(reason, message, Instant::now());
             }
         }
