@@ -11,7 +11,7 @@ use chappe_wire::hello::{Hello, Refusal};
 use chappe_wire::{NodeId, Reason, Role, Row, value};
 use serde::Serialize;
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -37,6 +37,8 @@ pub(crate) struct Inner {
     /// What waits until all sessions are known.
     held: RefCell<VecDeque<Box<dyn FnOnce()>>>,
     was_recovering: Cell<bool>,
+    /// Members whose queues had no room for what changed: they are told everything as soon as there is.
+    behind: RefCell<BTreeSet<NodeId>>,
 }
 
 impl std::fmt::Debug for Master {
@@ -62,6 +64,7 @@ impl Master {
             tools: RefCell::default(),
             held: RefCell::default(),
             was_recovering: Cell::new(false),
+            behind: RefCell::default(),
         }));
         master.watch();
         master.serve("join", Master::on_join);
@@ -170,19 +173,15 @@ impl Master {
         });
     }
 
-    /// Runs `request` now, or when all sessions are known.
-    pub(crate) fn when_recovered(&self, request: impl FnOnce() + 'static) -> Result<(), Reason> {
+    /// Runs `request` now, or when all sessions are known; with `false` when too many wait for that.
+    pub(crate) fn when_recovered(&self, request: impl FnOnce(bool) + 'static) {
         if !self.is_recovering() {
-            request();
-            return Ok(());
+            return request(true);
         }
-        let mut held = self.0.held.borrow_mut();
-        if held.len() >= HELD {
-            self.0.node.stats().dropped(Row::Internal, Reason::Overloaded);
-            return Err(Reason::Overloaded);
+        if self.0.held.borrow().len() >= HELD {
+            return request(false);
         }
-        held.push_back(Box::new(request));
-        Ok(())
+        self.0.held.borrow_mut().push_back(Box::new(move || request(true)));
     }
 
     /// Carries out what a change of the directory asks for.
@@ -355,6 +354,7 @@ impl Master {
             self.pass_on(change, None);
             self.0.directory.borrow_mut().expire(now);
             self.see_recovered();
+            self.catch_up();
         }
     }
 
@@ -367,7 +367,24 @@ impl Master {
         node.apply_view(change.clone());
         let joined: Vec<NodeId> = self.0.membership.borrow().joined().collect();
         for id in joined.into_iter().filter(|id| Some(*id) != except) {
-            node.tell(id, control::NODE, "view", &change);
+            if !node.tell(id, control::NODE, "view", &change) {
+                self.0.behind.borrow_mut().insert(id);
+            }
+        }
+    }
+
+    /// Tells everything to those who have missed something.
+    fn catch_up(&self) {
+        let behind = self.0.behind.take();
+        if behind.is_empty() {
+            return;
+        }
+        let joined: Vec<NodeId> = self.0.membership.borrow().joined().collect();
+        let everyone = self.everyone();
+        for id in joined.into_iter().filter(|id| behind.contains(id)) {
+            if !self.0.node.tell(id, control::NODE, "view", &everyone) {
+                self.0.behind.borrow_mut().insert(id);
+            }
         }
     }
 

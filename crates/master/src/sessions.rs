@@ -17,6 +17,8 @@ const LOBBY: &str = "lobby";
 const STRATEGY: Duration = Duration::from_secs(5);
 /// The most players that one `where` may ask for.
 const WHERE_MOST: usize = 100;
+/// What is told to those for whom there is no room to wait.
+const OVERLOADED: &str = "too many wait until the restarted master knows all sessions";
 
 /// Why a request about a player fails: the code, and the same for a person.
 type Refused = (Reason, String);
@@ -69,7 +71,10 @@ impl Master {
             return responder.fail(Reason::WrongRole, "only a proxy logs players in");
         }
         let master = self.clone();
-        let start = move || {
+        let start = move |has_room: bool| {
+            if !has_room {
+                return responder.fail(Reason::Overloaded, OVERLOADED);
+            }
             // Drawn at once, so that of two logins the one that came later wins, however long either takes.
             let epoch = master.0.directory.borrow_mut().next_epoch(unix_millis());
             let strategy = master.0.strategy.borrow().clone();
@@ -89,9 +94,7 @@ impl Master {
             });
             strategy(login.uid, choice);
         };
-        if self.when_recovered(start).is_err() {
-            tracing::warn!(uid = login.uid, "a login is refused: too many wait for the end of the recovery");
-        }
+        self.when_recovered(start);
     }
 
     fn finish_login(
@@ -211,10 +214,14 @@ impl Master {
             Err((reason, text)) => return call.fail(reason, &text),
         };
         let (master, responder) = (self.clone(), call.into_responder());
-        // Without room to wait the responder is let go, which answers that the request failed.
-        let _ = self.when_recovered(move || match decide(&master, asked) {
-            Ok(data) => drop(responder.respond(&data)),
-            Err((reason, text)) => responder.fail(reason, &text),
+        self.when_recovered(move |has_room| {
+            if !has_room {
+                return responder.fail(Reason::Overloaded, OVERLOADED);
+            }
+            match decide(&master, asked) {
+                Ok(data) => drop(responder.respond(&data)),
+                Err((reason, text)) => responder.fail(reason, &text),
+            }
         });
     }
 }

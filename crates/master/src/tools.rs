@@ -108,9 +108,7 @@ impl Master {
     /// # Errors
     /// The failure of the request: no such node, or no answer within 2 s.
     pub fn stop_node(&self, id: NodeId) -> impl Future<Output = Result<(), chappe_node::Failure>> + use<> {
-        let node = self.0.node.clone();
-        let asked = node.ask::<_, ()>(Row::Internal, To::Node(id), (control::NODE, "stop"), &(), STOP);
-        async move { asked.await }
+        self.0.node.ask::<_, ()>(Row::Internal, To::Node(id), (control::NODE, "stop"), &(), STOP)
     }
 
     fn on_call(&self, call: Call<'_>) {

@@ -9,13 +9,13 @@ use chappe_node::control::{Destination, Move, Relocate, Transfer};
 use chappe_node::control_tool::{
     CallRequest, NodeInfo, PlayersPage, PlayersQuery, Reports, SendOutcome, SendRequest, SendTo, StopNode,
 };
-use chappe_node::{ENGINE_NAMESPACE, ENGINE_SYSTEM, Failure, NodeError, State, To};
+use chappe_node::{Address, ENGINE_NAMESPACE, ENGINE_SYSTEM, Failure, NodeError, State, To};
 use chappe_wire::{NodeId, Reason, Role, Row, Value, value};
 use common::{Cluster, MASTER, run};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 const LOBBY: NodeId = NodeId(20);
 const OTHER_LOBBY: NodeId = NodeId(21);
@@ -138,6 +138,38 @@ fn a_silent_node_is_lost_after_ten_seconds_and_does_not_come_back() {
         assert!(matches!(end, Err(NodeError::Evicted { node: LOBBY })), "{end:?}");
         cluster.start(LOBBY, Role::Lobby, "lobby");
         cluster.sees(SERVICE, LOBBY, Some(State::Ready)).await;
+    });
+}
+
+#[test]
+fn a_frozen_master_calls_nobody_lost_when_it_goes_on() {
+    run(async |cluster| {
+        small(cluster).await;
+        let heard = record(cluster, SERVICE, &["ServerDisconnectEvent"]);
+        cluster.freeze(MASTER);
+        sleep(secs(60)).await;
+        cluster.thaw(MASTER);
+        sleep(secs(30)).await;
+        assert_eq!(names(&heard), []);
+        assert_eq!(cluster.master().connected_servers(), [LOBBY, OTHER_LOBBY]);
+    });
+}
+
+#[test]
+fn a_node_that_slept_through_changes_with_a_full_queue_is_told_everything() {
+    run(async |cluster| {
+        small(cluster).await;
+        cluster.freeze(LOBBY);
+        let topic = b"N\0S\0E";
+        let mega = Value::Bytes(vec![7; 1_000_000]);
+        let to = Address::Server(LOBBY);
+        while cluster.node(MASTER).send(Row::MasterToServer, to, topic, &mega).is_ok() {}
+        // The last room, smaller than any news.
+        while cluster.node(MASTER).send(Row::MasterToServer, to, topic, &Value::Nil).is_ok() {}
+        cluster.start(PROXY, Role::Proxy, "proxy");
+        cluster.sees(MASTER, PROXY, Some(State::Ready)).await;
+        cluster.thaw(LOBBY);
+        cluster.sees(LOBBY, PROXY, Some(State::Ready)).await;
     });
 }
 

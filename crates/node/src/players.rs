@@ -172,13 +172,12 @@ impl Node {
 }
 
 impl Inner {
-    /// Sends a request of the runtime's own that wants no answer.
-    pub(crate) fn tell(&self, to: NodeId, module: &str, method: &str, payload: &[u8]) {
+    /// Sends a request of the runtime's own that wants no answer. Returns whether it was queued.
+    pub(crate) fn tell(&self, to: NodeId, module: &str, method: &str, payload: &[u8]) -> bool {
         let target = crate::listeners::target(module, method);
         let body = chappe_wire::Body::Request { id: 0, timeout_ms: 0, one_way: true, target: &target };
         let meta = chappe_wire::Meta::of(Row::Internal);
-        if let Err(reason) = self.post(to, &chappe_wire::Envelope { meta, body, payload }) {
-            self.stats.dropped(Row::Internal, reason);
-        }
+        let posted = self.post(to, &chappe_wire::Envelope { meta, body, payload });
+        posted.inspect_err(|reason| self.stats.dropped(Row::Internal, *reason)).is_ok()
     }
 }

@@ -213,12 +213,20 @@ impl Node {
         self.0.tell_master(method, data);
     }
 
-    /// Sends a node a message of the runtime's own that wants no answer.
-    pub fn tell<T: serde::Serialize>(&self, to: chappe_wire::NodeId, module: &str, method: &str, data: &T) {
+    /// Sends a node a message of the runtime's own that wants no answer. Returns whether it was queued; a drop
+    /// is counted.
+    pub fn tell<T: serde::Serialize>(
+        &self,
+        to: chappe_wire::NodeId,
+        module: &str,
+        method: &str,
+        data: &T,
+    ) -> bool {
         match chappe_wire::value::encode(data) {
             Ok(payload) => self.0.tell(to, module, method, &payload),
             Err(error) => {
-                tracing::error!(module, method, %error, "a message of the runtime's cannot be sent")
+                tracing::error!(module, method, %error, "a message of the runtime's cannot be sent");
+                false
             }
         }
     }
