@@ -18,12 +18,14 @@
 //! ```
 //!
 //! ```text
+//! bench   what a message costs, measured
 //! app     what each type of node does          cmd         one file a command
 //! config  a deploy entry as a node's settings  supervisor  `up`: keeps the nodes of one machine running
 //! node_process  one node, from its entry to its end        tool  a request to a running cluster from outside
 //! ```
 
 mod app;
+mod bench;
 mod cmd;
 mod config;
 mod exit;

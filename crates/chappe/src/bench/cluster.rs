@@ -1,26 +1,32 @@
 //! A throw-away cluster: the master on a thread, the measured node on the caller's, and peers as processes of
-//! this program (local link) or threads (memory link).
+//! this program (local link) or threads (memory link). Or, for clients: a proxy and a game as processes.
 
 use super::{BenchResult, LinkName};
 use chappe_link::Link;
 use chappe_link::local::LocalLink;
 use chappe_link::memory::MemoryLink;
 use chappe_master::Master;
+use chappe_node::system::ServerSystem;
 use chappe_node::{Beats, Config, Declared, Node, NodeError, State, run_blocking};
+use chappe_proxy::{Proxy, ProxyOptions};
 use chappe_wire::{NodeId, Role, Row};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_bytes::ByteBuf;
 use std::cell::Cell;
-use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 
 /// The measured node; the peers' ids follow it.
 const DRIVER: i64 = 100;
 const MASTER: NodeId = NodeId(1);
+const PROXY: i64 = 10;
+const GAME: i64 = 50;
 /// The modules and systems of the measurement.
 pub(super) const MODULE: &str = "bench";
 /// How long the cluster may take to stand.
@@ -35,8 +41,21 @@ pub(crate) struct PeerArgs {
     #[arg(long)]
     dir: PathBuf,
     /// The peer's number.
-    #[arg(long)]
+    #[arg(long, default_value_t = 0)]
     index: usize,
+    /// What it is.
+    #[arg(long, value_enum, default_value = "service")]
+    part: Part,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Answers requests and counts events.
+    Service,
+    /// Sends players back what they send.
+    Game,
+    /// Takes players' connections.
+    Proxy,
 }
 
 /// The id of a peer.
@@ -65,9 +84,8 @@ pub(super) fn with_peers<T: 'static>(
                 std::thread::spawn(move || run_blocking(|| serve(index, link)));
             }
             LinkName::Local => {
-                let mut command = Command::new(std::env::current_exe()?);
-                command.args(["bench", "peer", "--index", &index.to_string(), "--dir"]).arg(dir.path());
-                children.0.push(command.spawn()?);
+                let index = index.to_string();
+                children.0.push(spawn(dir.path(), &["--index", &index])?.0);
             }
         }
     }
@@ -89,6 +107,47 @@ pub(super) fn with_peers<T: 'static>(
     result.unwrap_or_else(|| Err("nothing was measured".into()))
 }
 
+/// Runs `drive` with a proxy's url, on a runtime of one thread, and hands it the ids of the proxy's and the
+/// game's processes.
+pub(super) fn with_proxy<T>(drive: impl AsyncFnOnce(String, [u32; 2]) -> BenchResult<T>) -> BenchResult<T> {
+    raise_file_limit();
+    let dir = tempfile::tempdir()?;
+    let link: SharedLink = Arc::new(LocalLink::new(dir.path()));
+    std::thread::spawn(move || run_blocking(|| master(link)));
+    let (game, _) = spawn(dir.path(), &["--part", "game"])?;
+    let (proxy, url) = spawn(dir.path(), &["--part", "proxy"])?;
+    let pids = [proxy.id(), game.id()];
+    let _children = Children(vec![game, proxy]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    tokio::task::LocalSet::new().block_on(&runtime, drive(url, pids))
+}
+
+/// Starts a peer process and waits until it is ready; what it says then is its address.
+fn spawn(dir: &Path, args: &[&str]) -> BenchResult<(Child, String)> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["bench", "peer", "--dir"]).arg(dir).args(args).stdout(Stdio::piped());
+    let mut child = command.spawn()?;
+    let mut line = String::new();
+    let output = child.stdout.take().ok_or("a peer without an output")?;
+    BufReader::new(output).read_line(&mut line)?;
+    match line.trim().strip_prefix("ready") {
+        Some(address) => Ok((child, address.trim().to_owned())),
+        None => {
+            let _ = child.kill();
+            Err("a peer did not come up".into())
+        }
+    }
+}
+
+/// Two sockets for each of ten thousand clients are more than the usual soft limit.
+pub(super) fn raise_file_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        // Without it fewer clients connect, and the measurement says so.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}
+
 async fn ready(node: &Node, peers: usize) {
     let is_ready = |index| {
         node.with_view(|view| view.member(peer_id(index)).is_some_and(|peer| peer.state == State::Ready))
@@ -101,7 +160,53 @@ async fn ready(node: &Node, peers: usize) {
 /// Runs a peer process until the measurement ends.
 pub(super) fn peer(args: &PeerArgs) -> BenchResult<()> {
     let link: SharedLink = Arc::new(LocalLink::new(&args.dir));
-    Ok(run_blocking(|| serve(args.index, link))?)
+    raise_file_limit();
+    Ok(run_blocking(|| async move {
+        match args.part {
+            Part::Service => serve(args.index, link).await,
+            Part::Game => game(link).await,
+            Part::Proxy => proxy(link).await,
+        }
+    })?)
+}
+
+#[expect(clippy::print_stdout, reason = "the measuring process waits for this line")]
+fn say_ready(address: &str) {
+    println!("ready {address}");
+}
+
+/// Sends players back what they send.
+async fn game(link: SharedLink) -> Result<(), NodeError> {
+    let node = Node::new(config(GAME, Role::Lobby, "lobby"));
+    let setup = async |node: &Node| {
+        let system = ServerSystem::new(node, MODULE, MODULE);
+        let answer = system.clone();
+        system.listen(MODULE, MODULE, "event", move |event| {
+            if let (Some(player), Ok(data)) = (event.player_id(), event.data::<ByteBuf>()) {
+                // A player who has gone meanwhile misses nothing.
+                let _ = answer.notify_to_client(player, "event", &data);
+            }
+        });
+        say_ready("");
+        Ok(())
+    };
+    node.run(link, Beats::Thread, setup).await
+}
+
+async fn proxy(link: SharedLink) -> Result<(), NodeError> {
+    let node = Node::new(config(PROXY, Role::Proxy, "proxy"));
+    let setup = async |node: &Node| {
+        // The figures are to be the way's, not the limit's.
+        let options =
+            ProxyOptions { client_rate: u32::MAX, client_burst: u32::MAX, ..ProxyOptions::default() };
+        let proxy = Proxy::attach(node, options);
+        let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|error| error.to_string())?;
+        let address = listener.local_addr().map_err(|error| error.to_string())?;
+        tokio::task::spawn_local(proxy.serve(listener));
+        say_ready(&format!("ws://{address}"));
+        Ok(())
+    };
+    node.run(link, Beats::Thread, setup).await
 }
 
 /// Answers requests with their own data, and counts events.
@@ -121,6 +226,7 @@ async fn serve(index: usize, link: SharedLink) -> Result<(), NodeError> {
             }
         });
         node.register(Row::RpcModMethod, MODULE, "received", move |call| drop(call.respond(&received.get())));
+        say_ready("");
         Ok(())
     };
     node.run(link, Beats::Thread, setup).await

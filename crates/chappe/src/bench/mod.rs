@@ -14,15 +14,17 @@ mod measure;
 mod oneway;
 mod rpc;
 
-use clap::{Args, Subcommand, ValueEnum};
+use crate::exit::{self, CommandError};
+use clap::{Subcommand, ValueEnum};
 use measure::Figure;
-use std::process::ExitCode;
 use std::time::Duration;
 
-/// Arguments of `chappe bench`.
-#[derive(Debug, Args)]
-#[command(after_help = "Example:\n  chappe bench rpc --link local --in-flight 64 --seconds 3")]
-pub(crate) struct BenchArgs {
+/// Measure what a message costs on this machine
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  chappe bench rpc --link local --in-flight 64 --seconds 3")]
+pub(crate) struct Args {
     #[command(subcommand)]
     work: Work,
 }
@@ -45,7 +47,7 @@ enum Work {
 }
 
 /// What all measurements take.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, clap::Args)]
 struct WorkArgs {
     /// How the nodes are connected.
     #[arg(long, value_enum, default_value = "local")]
@@ -62,9 +64,6 @@ struct WorkArgs {
     /// The time before it in seconds: the same work, not counted.
     #[arg(long, default_value_t = 0.5)]
     warmup: f64,
-    /// Prints one JSON object.
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -75,41 +74,32 @@ enum LinkName {
     Local,
 }
 
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, clap::Args)]
 struct IdleArgs {
     /// How many idle clients.
     #[arg(long, default_value_t = 10_000)]
     clients: usize,
-    /// Prints one JSON object.
-    #[arg(long)]
-    json: bool,
 }
 
 /// Why a measurement did not come about.
 type BenchResult<T> = Result<T, Box<dyn std::error::Error>>;
 
 /// Runs `chappe bench`.
-pub(crate) fn run(args: BenchArgs) -> ExitCode {
+pub(crate) fn run(args: Args, json: bool) -> Result<(), CommandError> {
     let done = match args.work {
-        Work::Rpc(args) => rpc::run(&args).map(|figure| show(&figure, &args)),
-        Work::Event(args) => oneway::run(&args, 1).map(|figure| show(&figure, &args)),
-        Work::Fanout(args) => oneway::run(&args, oneway::FANOUT).map(|figure| show(&figure, &args)),
-        Work::Client(args) => client::run(&args).map(|figure| show(&figure, &args)),
-        Work::Idle(args) => idle::run(&args),
+        Work::Rpc(args) => rpc::run(&args).map(|figure| show(&figure, &args, json)),
+        Work::Event(args) => oneway::run(&args, 1).map(|figure| show(&figure, &args, json)),
+        Work::Fanout(args) => oneway::run(&args, oneway::FANOUT).map(|figure| show(&figure, &args, json)),
+        Work::Client(args) => client::run(&args).map(|figure| show(&figure, &args, json)),
+        Work::Idle(args) => idle::run(&args, json),
         Work::Peer(args) => cluster::peer(&args),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("chappe bench: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    done.map_err(|error| CommandError::Ended { code: exit::FAILED, message: error.to_string() })
 }
 
 #[expect(clippy::print_stdout, reason = "the figure is what the command is for")]
-fn show(figure: &Figure, args: &WorkArgs) {
-    if args.json {
+fn show(figure: &Figure, args: &WorkArgs, json: bool) {
+    if json {
         println!("{}", serde_json::to_string(figure).unwrap_or_default());
         return;
     }

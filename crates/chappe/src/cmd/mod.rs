@@ -11,6 +11,7 @@ mod send;
 mod up;
 
 use crate::app::App;
+use crate::bench;
 use crate::exit::{self, CommandError};
 use crate::logging;
 use chappe_deploy::Deploy;
@@ -62,6 +63,7 @@ enum Command {
     Players(players::Args),
     Kick(kick::Args),
     Announce(announce::Args),
+    Bench(bench::Args),
 }
 
 /// What every command gets beside its own arguments.
@@ -95,6 +97,7 @@ pub(crate) fn run(app: App, args: impl IntoIterator<Item = OsString>) -> ExitCod
         Command::Players(args) => players::run(&context, args),
         Command::Kick(args) => kick::run(&context, args),
         Command::Announce(args) => announce::run(&context, args),
+        Command::Bench(args) => bench::run(args, context.json),
     };
     exit::report(result, as_json)
 }
