@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::{
     harness::Bench,
-    measure::{Tally, Window},
+    measure::Tally,
     pipe::{Outbox, Pipe},
 };
 
@@ -22,12 +22,12 @@ pub(crate) async fn rpc(bench: &mut Bench) -> Result<Tally> {
     let window = bench.begin();
     let desk = Desk::new(bench.job.in_flight, Tally::new(window)?);
     for slot in 0..bench.job.in_flight {
-        tokio::spawn(caller(desk.clone(), slot, bench.job.payload(), window));
+        tokio::spawn(caller(desk.clone(), slot, bench.job.payload()));
     }
     loop {
         // The callers that the last read has woken go first: what all of them ask leaves in one write.
         go_last().await;
-        std::mem::swap(&mut desk.lock().outbox, &mut pipe.outbox);
+        pipe.outbox.take(&mut desk.lock().outbox);
         if !pipe.turn().await? {
             bail!("the peer has closed");
         }
@@ -46,10 +46,11 @@ pub(crate) async fn rpc(bench: &mut Bench) -> Result<Tally> {
     }
 }
 
-async fn caller(desk: Desk, slot: usize, payload: Vec<u8>, window: Window) {
+/// Calls for ever: the loop that reads the answers ends the run, and it needs one more answer to see that it is over.
+async fn caller(desk: Desk, slot: usize, payload: Vec<u8>) {
     let mut answer = Vec::new();
     let mut sent_at = Instant::now();
-    while !window.is_over(sent_at) {
+    loop {
         desk.call(slot, &payload, &mut answer).await;
         let now = Instant::now();
         if let Some(tally) = &mut desk.lock().tally {

@@ -217,3 +217,66 @@ impl Comparison {
         (raw < SOUND * nats).then_some(raw / nats)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::goals::verdicts;
+
+    fn cell(row: Row, system: System, values: &[f64]) -> Cell {
+        let figures: Vec<Figure> = values
+            .iter()
+            .map(|value| Figure {
+                kind: String::new(),
+                link: String::new(),
+                per_second: *value,
+                p50_us: Some(*value),
+                p99_us: None,
+                cpu_us_per_op: None,
+                lost: 1,
+                others: None,
+            })
+            .collect();
+        let median = Figure::median(&figures);
+        Cell { row, system, runtime: Runtime::Current, median, figures, failures: vec![] }
+    }
+
+    fn comparison(cells: Vec<Cell>) -> Comparison {
+        let machine = String::new();
+        Comparison { machine, rounds: 3, seconds: 1.0, size: 64, cells, idle: None, no_chappe: None }
+    }
+
+    #[test]
+    fn one_disturbed_round_does_not_move_the_median_and_no_loss_is_forgotten() {
+        let cell = cell(Row::Rpc64, System::Chappe, &[900.0, 5.0, 910.0]);
+        let median = cell.median.expect("there are figures");
+        assert_eq!((median.per_second, median.lost), (900.0, 3));
+    }
+
+    #[test]
+    fn a_run_is_void_when_raw_sockets_are_not_four_times_the_better_nats() {
+        let run = |inbox| {
+            comparison(vec![
+                cell(Row::Rpc64, System::Baseline(Engine::Raw), &[800.0]),
+                cell(Row::Rpc64, System::Baseline(Engine::NatsRequest), &[100.0]),
+                cell(Row::Rpc64, System::Baseline(Engine::NatsInbox), &[inbox]),
+            ])
+        };
+        assert_eq!(run(200.0).void(), None);
+        assert_eq!(run(250.0).void(), Some(3.2));
+        assert_eq!(comparison(vec![]).void(), None);
+    }
+
+    #[test]
+    fn goals_are_judged_by_the_better_nats_and_by_less_where_less_is_better() {
+        let run = comparison(vec![
+            cell(Row::Rpc1, System::Baseline(Engine::Raw), &[50.0]),
+            cell(Row::Rpc1, System::Chappe, &[55.0]),
+            cell(Row::Rpc64, System::Baseline(Engine::NatsRequest), &[100.0]),
+            cell(Row::Rpc64, System::Baseline(Engine::NatsInbox), &[200.0]),
+            cell(Row::Rpc64, System::Chappe, &[600.0]),
+        ]);
+        let judged: Vec<_> = verdicts(&run).iter().filter_map(|v| Some((v.reached?, v.is_met?))).collect();
+        assert_eq!(judged, [(3.0, false), (1.1, true)]);
+    }
+}

@@ -73,10 +73,17 @@ enum Role {
     },
 }
 
-fn main() -> Result<ExitCode> {
+fn main() -> ExitCode {
+    act(Cli::parse()).unwrap_or_else(|error| {
+        // One line, with all its causes: the comparing process shows the last line that a run has said.
+        eprintln!("chappe-bench: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn act(cli: Cli) -> Result<ExitCode> {
     // A thousand WebSocket connections are more than the usual limit allows.
     rlimit::increase_nofile_limit(u64::MAX)?;
-    let cli = Cli::parse();
     match cli.role {
         Some(Role::Drive { job }) => drive(serde_json::from_str(&job)?)?,
         Some(Role::Peer { job, index }) => peer(serde_json::from_str(&job)?, index)?,

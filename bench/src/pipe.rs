@@ -128,6 +128,16 @@ impl Outbox {
         push_frame(&mut self.bytes, id, body);
     }
 
+    /// Takes over all that another outbox holds, behind what is in this one already.
+    pub(crate) fn take(&mut self, other: &mut Self) {
+        if self.bytes.is_empty() {
+            std::mem::swap(self, other);
+        } else {
+            self.bytes.extend_from_slice(&other.bytes[other.written..]);
+            *other = Self::default();
+        }
+    }
+
     fn poll_flush(&mut self, stream: &mut UnixStream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.written < self.bytes.len() {
             let sent = ready!(Pin::new(&mut *stream).poll_write(cx, &self.bytes[self.written..]))?;
@@ -148,4 +158,55 @@ pub(crate) fn push_frame(buffer: &mut Vec<u8>, id: u64, body: &[u8]) {
     buffer.extend_from_slice(&((ID + body.len()) as u32).to_le_bytes());
     buffer.extend_from_slice(&id.to_le_bytes());
     buffer.extend_from_slice(body);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FRAMES: u64 = 5000;
+
+    /// Bodies of all lengths, so that reads end anywhere in a frame.
+    fn body(id: u64) -> Vec<u8> {
+        vec![id as u8; (id % 997) as usize]
+    }
+
+    #[tokio::test]
+    async fn frames_arrive_whole_and_in_order_however_full_the_sockets_are() -> io::Result<()> {
+        let (near, far) = UnixStream::pair()?;
+        let (mut near, mut far) = (Pipe::new(near), Pipe::new(far));
+        tokio::spawn(async move {
+            while far.turn().await? {
+                while let Some(frame) = far.inbox.next_frame()? {
+                    far.outbox.push(frame.id, frame.body);
+                }
+            }
+            io::Result::Ok(())
+        });
+        // More than the sockets hold, and handed over while the first part is still on its way.
+        let mut desk = Outbox::default();
+        (0..FRAMES / 2).for_each(|id| near.outbox.push(id, &body(id)));
+        (FRAMES / 2..FRAMES).for_each(|id| desk.push(id, &body(id)));
+        let mut next = 0;
+        while next < FRAMES && near.turn().await? {
+            near.outbox.take(&mut desk);
+            while let Some(frame) = near.inbox.next_frame()? {
+                assert_eq!((frame.id, frame.body), (next, body(next).as_slice()));
+                next += 1;
+            }
+        }
+        assert_eq!(next, FRAMES);
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_frame_that_can_never_fit_is_an_error() -> io::Result<()> {
+        let (near, far) = UnixStream::pair()?;
+        let (mut near, mut far) = (Pipe::new(near), Pipe::new(far));
+        near.outbox.bytes.extend_from_slice(&[0xff; 16]);
+        poll_fn(|cx| near.poll_flush(cx)).await?;
+        assert!(far.turn().await?);
+        assert!(far.inbox.next_frame().is_err());
+        Ok(())
+    }
 }
