@@ -1,12 +1,14 @@
 //! The master: membership, logins, the player directory and the HTTP control port.
 //!
 //! [`Master::attach`] makes a node of role master the master of its cluster. What it decides is in pure parts
-//! (`membership`, `directory`), which are passed the time and hand back what is to be told; `master` passes it
-//! on. `sessions` answers proxies and lobbies, `tools` the command line, `http` everyone with a browser.
+//! (`membership`, `directory`), which are passed the time and hand back what is to be told. Around them, `joining`
+//! answers nodes that come and go, `sessions` proxies and lobbies, `tools` the command line, and `http` everyone
+//! with a browser; [`MasterSystem`] is what mods see.
 
 mod directory;
 mod error;
 mod http;
+mod joining;
 mod login;
 mod master;
 mod membership;
