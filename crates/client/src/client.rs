@@ -215,7 +215,7 @@ impl Client {
             Ok((reason, message)) => Err(ClientError::Closed { reason, message }),
             Err(_) => {
                 let (reason, message) = (Reason::DeadlineExceeded, "the proxy did not answer".to_owned());
-                self.0.shared.finish(reason, message.clone());
+                self.0.shared.finish(reason, message.clone(), false);
                 self.0.shared.work.notify_one();
                 Err(ClientError::Closed { reason, message })
             }

@@ -59,7 +59,7 @@ async fn run(shared: Arc<Shared>, url: String, login: Login, mut socket: Socket)
         match come_back(&shared, &url, &login).await {
             Ok(Some(next)) => socket = next,
             Ok(None) => return,
-            Err(error) => return shared.finish(error.reason(), error.to_string()),
+            Err(error) => return shared.finish(error.reason(), error.to_string(), false),
         }
     }
 }
@@ -143,7 +143,8 @@ async fn open(
         socket.send(Message::Binary(frame)).await?;
         loop {
             match socket.next().await {
-                Some(Ok(Message::Binary(frame))) => return Ok(frame),
+                // An announcement may come in between.
+                Some(Ok(Message::Binary(frame))) if answers_login(&frame) => return Ok(frame),
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Err(error),
                 None => return Err(Error::ConnectionClosed),
@@ -159,9 +160,13 @@ async fn open(
         Ok(ToClient::Close(reason, message)) => {
             Err(ClientError::Closed { reason, message: message.to_owned() })
         }
-        Ok(_) => Err(unreachable("the login was answered with something else".to_owned())),
+        Ok(other) => Err(unreachable(format!("the login was answered with {other:?}"))),
         Err(error) => Err(unreachable(error.to_string())),
     }
+}
+
+fn answers_login(frame: &[u8]) -> bool {
+    !matches!(ToClient::decode(frame), Ok(ToClient::Ack(_) | ToClient::Announce(_) | ToClient::Pong(_)))
 }
 
 /// Works one socket until it ends.
@@ -289,7 +294,8 @@ fn take(shared: &Shared, message: Option<Result<Message, Error>>) -> Option<Ende
         }
         Ok(ToClient::Ack(received)) => shared.lock().outbox.acknowledge(received),
         Ok(ToClient::Close(reason, message)) => {
-            shared.finish(reason, message.to_owned());
+            // The acknowledgement before it was the last.
+            shared.finish(reason, message.to_owned(), true);
             return Some(Ended::Over);
         }
         Ok(ToClient::Pong(_) | ToClient::Welcome(_)) => {}

@@ -19,7 +19,7 @@ const UNFETCHED: usize = 256;
 pub struct Counts {
     /// Taken to be sent (rows 2 and 12).
     pub sent: [u64; Row::COUNT],
-    /// Sent, and lost with a session that could not be resumed; or never written before the end.
+    /// Sent, and lost with a session that could not be resumed; or not come to the proxy before the end.
     pub lost: [u64; Row::COUNT],
     /// Events that arrived, by the row that the proxy names where the cluster measures; else all under
     /// [`Row::Internal`].
@@ -111,12 +111,13 @@ impl Shared {
         self.news.notify_one();
     }
 
-    pub(crate) fn finish(&self, reason: Reason, message: String) {
+    /// It is over. `is_told`: the proxy has acknowledged all that came before it closed.
+    pub(crate) fn finish(&self, reason: Reason, message: String, is_told: bool) {
         let mut state = self.lock();
         if state.end.is_some() {
             return;
         }
-        for row in state.outbox.unwritten() {
+        for row in state.outbox.left(is_told) {
             state.counts.lost[row.index()] += 1;
         }
         state.end = Some((reason, message.clone()));

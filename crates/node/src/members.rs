@@ -190,6 +190,8 @@ impl Inner {
     }
 
     pub(crate) fn apply_view(self: &Rc<Self>, change: ViewChange) {
+        #[cfg(feature = "sabotage")]
+        let change = crate::sabotage::view(change);
         let changed = self.view.borrow_mut().apply(change);
         if changed.is_empty() {
             return;
@@ -206,7 +208,7 @@ impl Inner {
             }
             self.raise_member(change);
             let hooks = self.on_view.borrow().clone();
-            hooks.iter().for_each(|hook| hook(change));
+            hooks.iter().for_each(|hook| self.guarded(&"on_view", || hook(change)));
         }
         if self.config.role == Role::Service
             && changed.iter().any(|change| matches!(change, Changed::Member(_, member) | Changed::Gone(member) if member.role.is_server()))
@@ -220,6 +222,8 @@ impl Inner {
         }
         self.dial_members();
         self.retry_waiting();
+        // Whoever waits for the connections of the view as it was looks again.
+        self.link_changed.notify_waiters();
     }
 
     /// Tells this node's mods, in the words of apollo.md section 5.

@@ -16,7 +16,9 @@ fn an_event_goes_each_way_and_carries_who_sent_it() {
         knows(&node, MAIL).await;
         let client = login(&url, 7).await;
         assert_eq!((client.server_id(), client.proxy_id()), (LOBBY, PROXY));
-        client.notify_to_server("Test", "Client", "Say", &value!({"n": 1, "__id__": "forged", "__x": 1})).unwrap();
+        client
+            .notify_to_server("Test", "Client", "Say", &value!({"n": 1, "__id__": "forged", "__x": 1}))
+            .unwrap();
         client.notify_to_server("Test", "Client", "Echo", &value!({7: ["雪", b"\x00"]})).unwrap();
         let echo = received(&client).await;
         assert_eq!((echo.namespace(), echo.system(), echo.name()), ("Test", "Server", "Echo"));
@@ -184,7 +186,7 @@ fn a_full_server_sends_the_player_to_another_lobby_or_says_so() {
         knows(&node, LOBBY).await;
         let _first = login(&url, 1).await;
         let refused = Client::connect(&url, Login::new(2)).await.unwrap_err();
-        assert_eq!(refused.reason(), Reason::ServerFull);
+        assert_eq!(refused.reason(), Reason::ServerFull, "{refused}");
         let _other = cluster.server(LOBBY_B, Role::Lobby, "lobby").await;
         knows(&node, LOBBY_B).await;
         let second = login(&url, 2).await;

@@ -198,7 +198,8 @@ impl Cluster {
 
 /// Waits until a node may send to another.
 pub(crate) async fn knows(node: &Node, other: NodeId) {
-    until("the nodes know each other", || node.with_view(|view| view.reachable(other, |_| true).is_ok())).await;
+    until("the nodes know each other", || node.with_view(|view| view.reachable(other, |_| true).is_ok()))
+        .await;
 }
 
 pub(crate) async fn login(url: &str, uid: u64) -> Client {
@@ -238,4 +239,3 @@ pub(crate) fn dropped(node: &Node, row: Row, reason: Reason) -> u64 {
     let report = node.report();
     report.dropped.iter().filter(|(code, why, _)| *code == row.code() && *why == reason).map(|at| at.2).sum()
 }
-
