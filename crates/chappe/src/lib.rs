@@ -38,6 +38,7 @@ mod supervisor;
 mod tool;
 
 pub use app::App;
+pub use tool::ask_master;
 pub use chappe_client as client;
 pub use chappe_master as master;
 pub use chappe_node::*;

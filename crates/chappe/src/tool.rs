@@ -75,6 +75,20 @@ pub(crate) fn ask<T: Serialize, R: DeserializeOwned>(
     }
 }
 
+/// As the commands do, for programs of their own: asks the master of the running cluster for `method` of its own
+/// module (`chappe_node::control_tool` has the types), and waits at most `within` and a little.
+///
+/// # Errors
+/// Why there is no answer, as a text.
+pub fn ask_master<T: Serialize, R: DeserializeOwned>(
+    deploy: &Deploy,
+    method: &str,
+    args: &T,
+    within: Duration,
+) -> Result<R, String> {
+    ask(deploy, method, args, within).map_err(|error| error.to_string())
+}
+
 /// Whether a master of this cluster runs on this machine.
 pub(crate) fn is_running(deploy: &Deploy) -> bool {
     block_on(async { Ok(link(deploy).dial(NodeId(deploy.master().id)).await?) })

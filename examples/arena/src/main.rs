@@ -11,7 +11,9 @@
 //! demo         starts a cluster, lets bots play, accounts for every message
 //! ```
 
+mod bot;
 mod chat;
+mod demo;
 mod game;
 mod lobby;
 mod mail;
@@ -25,6 +27,17 @@ use chappe::App;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    let mut args = std::env::args_os();
+    let program = args.next();
+    let mut rest = args.peekable();
+    if rest.peek().is_some_and(|arg| arg == "demo") {
+        return demo::main(rest);
+    }
+    app().run(program.into_iter().chain(rest))
+}
+
+/// What each type of node does.
+fn app() -> App {
     App::new()
         .master(season::setup)
         .server("lobby", lobby::setup)
@@ -33,5 +46,4 @@ fn main() -> ExitCode {
         .service("service_match", matchmaking::setup)
         .service("service_chat", chat::setup)
         .service("service_mail", mail::setup)
-        .main()
 }

@@ -3,8 +3,7 @@
 use crate::messages::{
     ARENA, Leader, MAIL_SERVICE, Mailed, Outcome, Reward, Season, Standing, data, sent, service, system,
 };
-use chappe::master::Master;
-use chappe::system::MasterSystem;
+use chappe::master::{Master, MasterSystem};
 use chappe::{Node, NodeId, Role};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -15,7 +14,7 @@ const SEASON: u64 = 4;
 
 /// Sets the master's part up.
 pub(crate) fn setup(master: &Master) -> Result<(), String> {
-    let master = MasterSystem::new(master.node(), ARENA, system::SEASON);
+    let master = MasterSystem::new(master, ARENA, system::SEASON);
     let board: Rc<RefCell<Board>> = Rc::default();
     let (here, scores) = (master.clone(), board.clone());
     master.listen(ARENA, system::GAME, "Score", move |event| {

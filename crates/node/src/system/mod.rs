@@ -4,11 +4,9 @@
 //! name are what listeners on other nodes listen to. The calls that a role does not have do not exist on its
 //! system, so a mistake is found by the compiler.
 
-mod master;
 mod server;
 mod service;
 
-pub use master::MasterSystem;
 pub use server::ServerSystem;
 pub use service::ServiceSystem;
 

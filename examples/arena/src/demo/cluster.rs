@@ -1,0 +1,188 @@
+//! The demo's own cluster: a copy of deploy.json with free ports, run by the supervisor.
+
+use chappe::control_tool::{NodeInfo, Reports, ReportsQuery};
+use chappe::{NodeId, Role, State, ask_master};
+use chappe_deploy::Deploy;
+use chappe_link::local::LocalLink;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::fs::File;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+const DEPLOY: &str = include_str!("../../deploy.json");
+/// What stands in it for this program, and the first of its ports.
+const PROGRAM: &str = "../../target/release/arena";
+const PORTS: [u16; 3] = [18380, 18381, 18382];
+
+/// How long the cluster may take to be ready, and to end.
+const START: Duration = Duration::from_secs(20);
+const STOP: Duration = Duration::from_secs(10);
+/// How long the master may take to answer.
+const ASK: Duration = Duration::from_secs(5);
+/// Between two looks at the cluster.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// A running cluster; it ends with this value.
+pub(crate) struct Cluster {
+    pub(crate) deploy: Deploy,
+    supervisor: Child,
+    dir: TempDir,
+}
+
+impl Cluster {
+    /// Starts it and waits until every node is ready.
+    pub(crate) fn start() -> Result<Cluster, String> {
+        let dir = tempfile::Builder::new().prefix("arena-").tempdir().map_err(told("a directory"))?;
+        let program = std::env::current_exe().map_err(told("this program's own file"))?;
+        let program = serde_json::to_string(&program.display().to_string()).map_err(told("its name"))?;
+        let mut text = DEPLOY.replace(&format!("\"{PROGRAM}\""), &program);
+        for (port, free) in PORTS.iter().zip(free_ports()?) {
+            text = text.replace(&port.to_string(), &free.to_string());
+        }
+        let file = dir.path().join("deploy.json");
+        std::fs::write(&file, text).map_err(told("deploy.json"))?;
+        let (deploy, _) = Deploy::load(&file).map_err(|errors| errors.to_string())?;
+        let log = File::create(dir.path().join("cluster.log")).map_err(told("the log"))?;
+        let supervisor = Command::new(std::env::current_exe().map_err(told("this program's own file"))?)
+            .arg("up")
+            .arg(&file)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().map_err(told("the log"))?)
+            .stderr(log)
+            .spawn()
+            .map_err(told("the supervisor"))?;
+        let mut cluster = Cluster { deploy, supervisor, dir };
+        match cluster.wait_until_ready() {
+            Ok(()) => Ok(cluster),
+            Err(why) => Err(format!("{why}; its log ends with:\n{}", cluster.log_end(30))),
+        }
+    }
+
+    fn wait_until_ready(&mut self) -> Result<(), String> {
+        let deadline = Instant::now() + START;
+        loop {
+            if let Ok(Some(status)) = self.supervisor.try_wait() {
+                return Err(format!("the cluster ended at its start: {status}"));
+            }
+            let nodes = self.nodes();
+            let ready = nodes
+                .as_ref()
+                .map_or(0, |nodes| nodes.iter().filter(|node| node.state == State::Ready).count());
+            if ready == self.deploy.nodes.len() {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                let of = self.deploy.nodes.len();
+                return Err(format!("only {ready} of {of} nodes were ready after {START:?}"));
+            }
+            sleep(LOOK);
+        }
+    }
+
+    /// The WebSocket addresses of the proxies.
+    pub(crate) fn proxy_urls(&self) -> Vec<String> {
+        let proxies = self.deploy.nodes.iter().filter(|node| node.role == Role::Proxy);
+        proxies.filter_map(|node| Some(format!("ws://{}:{}", node.ip, node.port?))).collect()
+    }
+
+    /// The proxies' ids.
+    pub(crate) fn proxies(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.deploy.nodes.iter().filter(|node| node.role == Role::Proxy).map(|node| NodeId(node.id))
+    }
+
+    /// Who is there, as the master knows it.
+    pub(crate) fn nodes(&self) -> Result<Vec<NodeInfo>, String> {
+        ask_master(&self.deploy, "nodes", &(), ASK)
+    }
+
+    /// Every node's counters.
+    pub(crate) fn reports(&self) -> Result<Reports, String> {
+        let mut all: Reports = ask_master(&self.deploy, "reports", &(), ASK)?;
+        while !all.left.is_empty() {
+            let query = ReportsQuery { nodes: std::mem::take(&mut all.left) };
+            let more: Reports = ask_master(&self.deploy, "reports", &query, ASK)?;
+            all.reports.extend(more.reports);
+            all.missing.extend(more.missing);
+            if more.left.len() >= query.nodes.len() {
+                return Err("the master leaves out reports".to_owned());
+            }
+            all.left = more.left;
+        }
+        Ok(all)
+    }
+
+    /// Kills a node's process as `kill -9` does; its id.
+    pub(crate) fn kill(&self, node: NodeId) -> Result<u32, String> {
+        let link = LocalLink::new(self.deploy.run_dir());
+        let process = link.process_of(node).ok_or_else(|| format!("node {node} has no process"))?;
+        let pid = i32::try_from(process).map_err(told("its process id"))?;
+        kill(Pid::from_raw(pid), Signal::SIGKILL).map_err(told("kill -9"))?;
+        Ok(process)
+    }
+
+    /// Asks the supervisor to end, as Ctrl-C does, and waits for it; how long it took.
+    pub(crate) fn stop(mut self) -> Result<Duration, String> {
+        let since = Instant::now();
+        self.end()?;
+        Ok(since.elapsed())
+    }
+
+    fn end(&mut self) -> Result<(), String> {
+        if let Ok(Some(status)) = self.supervisor.try_wait() {
+            return Err(format!("the cluster had ended before: {status}; {}", self.log_end(10)));
+        }
+        let pid = i32::try_from(self.supervisor.id()).map_err(told("its process id"))?;
+        let _ = kill(Pid::from_raw(pid), Signal::SIGINT);
+        let deadline = Instant::now() + STOP;
+        while Instant::now() < deadline {
+            match self.supervisor.try_wait() {
+                Ok(Some(status)) if status.success() => return Ok(()),
+                Ok(Some(status)) => return Err(format!("the cluster ended with {status}")),
+                _ => sleep(LOOK),
+            }
+        }
+        let _ = self.supervisor.kill();
+        let _ = self.supervisor.wait();
+        Err(format!("the cluster did not end within {STOP:?}"))
+    }
+
+    /// The last lines of its log.
+    pub(crate) fn log_end(&self, lines: usize) -> String {
+        let text = std::fs::read_to_string(self.log_file()).unwrap_or_default();
+        let all: Vec<&str> = text.lines().collect();
+        all[all.len().saturating_sub(lines)..].join("\n")
+    }
+
+    /// Where its log stands while it runs.
+    pub(crate) fn log_file(&self) -> PathBuf {
+        self.dir.path().join("cluster.log")
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if matches!(self.supervisor.try_wait(), Ok(None)) {
+            let _ = self.end();
+        }
+    }
+}
+
+/// All are held at once, so that they are three.
+fn free_ports() -> Result<[u16; 3], String> {
+    let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0"));
+    let mut ports = [0; 3];
+    for (port, listener) in ports.iter_mut().zip(&listeners) {
+        let listener = listener.as_ref().map_err(|error| format!("a free port: {error}"))?;
+        *port = listener.local_addr().map_err(told("a free port"))?.port();
+    }
+    Ok(ports)
+}
+
+fn told<E: std::fmt::Display>(what: &'static str) -> impl FnOnce(E) -> String {
+    move |error| format!("{what}: {error}")
+}

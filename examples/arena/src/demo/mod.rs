@@ -1,0 +1,230 @@
+//! The demo: a cluster of real processes, bots that play on it, a game that is killed, and an account of every
+//! message.
+
+pub(crate) mod account;
+mod cluster;
+mod kill;
+mod progress;
+mod table;
+mod watch;
+
+pub(crate) use watch::Watch;
+
+use crate::bot::{Bot, Habit};
+use account::Books;
+use chappe::Row;
+use chappe::control_tool::Reports;
+use clap::Parser;
+use cluster::Cluster;
+use kill::Kill;
+use progress::Progress;
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::thread::{JoinHandle, sleep};
+use std::time::{Duration, Instant};
+use tokio::task::LocalSet;
+
+/// The first bot's uid: beyond 32 bits, as real ones are.
+const FIRST_UID: u64 = 5_000_000_000;
+/// Threads that the bots are spread over.
+const THREADS: usize = 2;
+/// Between two looks at the cluster.
+const LOOK: Duration = Duration::from_millis(50);
+/// How long the cluster may take to come to rest when everyone has gone.
+const REST: Duration = Duration::from_secs(15);
+/// So many looks in a row must find nothing new.
+const STILL: usize = 4;
+
+/// Start a cluster, let bots play on it, kill a game, and account for every message
+#[derive(Debug, Parser)]
+#[command(
+    name = "arena demo",
+    after_help = "\
+Example:
+  arena demo --bots 200 --seconds 20
+
+Exit codes: 0 all messages are accounted for, 1 not."
+)]
+struct Args {
+    /// How many bots play
+    #[arg(long, default_value_t = 200)]
+    bots: u64,
+    /// For how many seconds they play
+    #[arg(long, default_value_t = 20)]
+    seconds: u64,
+}
+
+/// Runs the demo.
+pub(crate) fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args = Args::parse_from(args);
+    match run(&args) {
+        Ok(faults) if faults.is_empty() => {
+            say("Every row happened, and every message is accounted for.");
+            ExitCode::SUCCESS
+        }
+        Ok(faults) => {
+            faults.iter().for_each(|fault| say(&format!("FAILED: {fault}")));
+            ExitCode::FAILURE
+        }
+        Err(why) => {
+            say(&format!("FAILED: {why}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<Vec<String>, String> {
+    let since = Instant::now();
+    let cluster = Cluster::start()?;
+    let (count, log) = (cluster.deploy.nodes.len(), cluster.log_file());
+    say(&format!(
+        "{count} nodes, a process each, are ready after {:.1?} (log: {})",
+        since.elapsed(),
+        log.display()
+    ));
+    let (watch, end) = Watch::new();
+    let bots = start_bots(args.bots, &cluster.proxy_urls(), &watch)?;
+    let kill = play(args, &cluster, &watch)?;
+
+    // An error says that all bots have ended.
+    let _ = end.send(true);
+    for thread in bots {
+        thread.join().map_err(|_| "a thread of bots panicked".to_owned())?;
+    }
+    say("       all bots have logged out");
+    let mut faults = kill.faults();
+    let reports = rest(&cluster, &mut faults)?;
+    let problems: u64 = ["handler_panics", "sequence_gaps", "duplicate_frames", "protocol_errors"]
+        .iter()
+        .filter_map(|name| {
+            let count = reports.reports.iter().filter_map(|report| report.named.get(*name)).sum::<u64>();
+            (count > 0).then(|| faults.push(format!("{name}: {count}")))
+        })
+        .count() as u64;
+    let books =
+        Books { reports: reports.reports, proxies: cluster.proxies().collect(), clients: watch.clients() };
+    let lines = books.lines();
+    say("");
+    say(&table::draw(&lines));
+    faults.extend(table::faults(&lines));
+    summary(&watch, problems);
+    match cluster.stop() {
+        Ok(took) => say(&format!("The cluster ended {took:.1?} after it was asked to.")),
+        Err(why) => faults.push(why),
+    }
+    Ok(faults)
+}
+
+/// Lets them play; in the middle a game is killed.
+fn play(args: &Args, cluster: &Cluster, watch: &Watch) -> Result<Kill, String> {
+    let started = Instant::now();
+    let (mut progress, mut shown) = (Progress::new(started), started);
+    let (length, second) = (Duration::from_secs(args.seconds), Duration::from_secs(1));
+    let mut kill: Option<Kill> = None;
+    while started.elapsed() < length || kill.as_ref().is_some_and(Kill::is_open) {
+        sleep(LOOK);
+        if shown.elapsed() >= second {
+            shown += second;
+            progress.show(cluster, watch);
+        }
+        match &mut kill {
+            Some(kill) => kill.look(cluster, watch),
+            None if started.elapsed() >= length / 2 => kill = Some(Kill::strike(cluster, watch)?),
+            None => {}
+        }
+    }
+    kill.ok_or_else(|| "nothing was killed".to_owned())
+}
+
+fn start_bots(count: u64, urls: &[String], watch: &Watch) -> Result<Vec<JoinHandle<()>>, String> {
+    let threads = (0..THREADS as u64).map(|part| {
+        let (urls, watch) = (urls.to_vec(), watch.clone());
+        std::thread::Builder::new().name(format!("bots-{part}")).spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = match runtime {
+                Ok(runtime) => runtime,
+                Err(error) => return watch.trouble(format!("bots cannot run: {error}")),
+            };
+            let local = LocalSet::new();
+            for n in (0..count).filter(|n| n % THREADS as u64 == part) {
+                // Half of each thread's bots on each proxy.
+                let bot =
+                    Bot::new(FIRST_UID + n / 2 + (n % 2) * 1_000_000, habit(n), urls.clone(), watch.clone());
+                local.spawn_local(bot.play());
+            }
+            runtime.block_on(local);
+        })
+    });
+    threads.collect::<Result<_, _>>().map_err(|error| format!("a thread for bots: {error}"))
+}
+
+fn habit(n: u64) -> Habit {
+    match n % 20 {
+        3 | 13 => Habit::Visitor,
+        5 | 16 => Habit::BadLine,
+        8 => Habit::TwoHomes,
+        _ => Habit::Regular,
+    }
+}
+
+/// Waits until nothing moves any more: look after look, no counter has changed and nothing waits.
+fn rest(cluster: &Cluster, faults: &mut Vec<String>) -> Result<Reports, String> {
+    let since = Instant::now();
+    let (mut before, mut still) = (None, 0);
+    loop {
+        let reports = cluster.reports()?;
+        let is_complete = reports.missing.is_empty() && reports.reports.len() == cluster.deploy.nodes.len();
+        let now: Vec<_> = reports
+            .reports
+            .iter()
+            .map(|report| {
+                (report.node, moving(&report.sent), moving(&report.delivered), report.dropped.clone())
+            })
+            .collect();
+        let waits =
+            |name: &str| reports.reports.iter().any(|report| report.named.get(name).is_some_and(|n| *n > 0));
+        let is_still = before.as_ref() == Some(&now) && !waits("pending_requests") && !waits("queued_bytes");
+        still = if is_complete && is_still { still + 1 } else { 0 };
+        if still >= STILL {
+            return Ok(reports);
+        }
+        if since.elapsed() > REST {
+            let missing = reports.missing.len();
+            faults.push(format!(
+                "the cluster did not come to rest within {REST:?}; {missing} reports are missing"
+            ));
+            return Ok(reports);
+        }
+        before = Some(now);
+        sleep(LOOK);
+    }
+}
+
+/// The counts of messages: the runtime's own never rest.
+fn moving(counts: &account::Counts) -> account::Counts {
+    counts
+        .iter()
+        .filter(|(code, _)| **code != Row::Internal.code())
+        .map(|(code, count)| (*code, *count))
+        .collect()
+}
+
+fn summary(watch: &Watch, problems: u64) {
+    let counters: Vec<String> =
+        watch.counters().iter().map(|(what, count)| format!("{what} {count}")).collect();
+    say(&format!("Bots: {}. Problems counted by nodes: {problems}.", counters.join(", ")));
+    let troubles = watch.troubles();
+    if !troubles.is_empty() {
+        say(&format!(
+            "{} times a bot was told no, first: {}",
+            troubles.len(),
+            troubles[..troubles.len().min(5)].join("; ")
+        ));
+    }
+}
+
+/// A line for whoever watches; a closed pipe does not end the demo.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
