@@ -1,9 +1,13 @@
 //! Log lines: compact for people, JSON for programs, each with its node's name in front where a process has several.
 
 use std::cell::RefCell;
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
+use std::time::SystemTime;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
 
 /// What is logged when neither `--log` nor `RUST_LOG` says.
 const DEFAULT: &str = "info";
@@ -25,7 +29,7 @@ pub(crate) fn start(filter: Option<&str>, as_json: bool) -> Result<(), String> {
     // Refused when there is a subscriber already: that of the program that this library is in.
     let _ = match as_json {
         true => builder.json().with_ansi(false).try_init(),
-        false => builder.compact().with_ansi(has_colors(&io::stderr())).try_init(),
+        false => builder.compact().with_timer(TimeOfDay).with_ansi(has_colors(&io::stderr())).try_init(),
     };
     Ok(())
 }
@@ -39,6 +43,17 @@ pub(crate) fn set_prefix(prefix: String) {
 pub(crate) fn has_colors(to: &impl IsTerminal) -> bool {
     let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty() && value != "0");
     if is_set("NO_COLOR") { false } else { is_set("CLICOLOR_FORCE") || to.is_terminal() }
+}
+
+/// The time of day (UTC), in milliseconds: who reads along knows the date.
+struct TimeOfDay;
+
+impl FormatTime for TimeOfDay {
+    fn format_time(&self, to: &mut Writer<'_>) -> fmt::Result {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let (seconds, millis) = (now.as_secs() % 86_400, now.subsec_millis());
+        write!(to, "{:02}:{:02}:{:02}.{millis:03}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+    }
 }
 
 /// Standard error, with the thread's prefix.

@@ -32,8 +32,8 @@ pub(crate) fn run(
         let node = Node::new(node_config(deploy, entry));
         tokio::task::spawn_local(stop_when_asked(node.clone(), stop));
         tokio::task::spawn_local(tell_ready(node.clone(), on_ready));
-        let part = Part::attach(entry, &node);
-        node.run(link, Beats::Thread, async |node| part.set_up(app, deploy, entry, node).await).await
+        let part = Part::attach(deploy, entry, &node);
+        node.run(link, Beats::Thread, async |node| part.set_up(app, entry, node).await).await
     })
 }
 

@@ -4,22 +4,27 @@ use crate::app::App;
 use chappe_deploy::{Deploy, NodeEntry};
 use chappe_master::Master;
 use chappe_node::Node;
+use chappe_proxy::{Proxy, ProxyOptions};
 use chappe_wire::Role;
 use std::net::SocketAddr;
+use tokio::net::TcpListener;
 
 /// What a node is beside a node.
 pub(crate) enum Part {
     /// The master; its HTTP control port opens when it is set up.
     Master(Master),
+    /// A proxy; its port for clients opens when it is set up.
+    Proxy(Proxy),
     /// What the game says, or nothing.
     Game,
 }
 
 impl Part {
     /// Registers what must be there before the node runs.
-    pub(crate) fn attach(entry: &NodeEntry, node: &Node) -> Part {
+    pub(crate) fn attach(deploy: &Deploy, entry: &NodeEntry, node: &Node) -> Part {
         match entry.role {
             Role::Master => Part::Master(Master::attach(node)),
+            Role::Proxy => Part::Proxy(Proxy::attach(node, proxy_options(deploy, entry))),
             _ => Part::Game,
         }
     }
@@ -28,13 +33,7 @@ impl Part {
     ///
     /// # Errors
     /// Why the node cannot start.
-    pub(crate) async fn set_up(
-        &self,
-        app: &App,
-        _deploy: &Deploy,
-        entry: &NodeEntry,
-        node: &Node,
-    ) -> Result<(), String> {
+    pub(crate) async fn set_up(&self, app: &App, entry: &NodeEntry, node: &Node) -> Result<(), String> {
         match self {
             Part::Master(master) => {
                 app.master_setup().map_or(Ok(()), |setup| setup(master))?;
@@ -43,8 +42,31 @@ impl Part {
                 }
                 Ok(())
             }
+            Part::Proxy(proxy) => {
+                if let Some(address) = address(entry).await? {
+                    let listener = TcpListener::bind(address).await;
+                    let listener = listener.map_err(|error| format!("cannot listen on {address}: {error}"))?;
+                    node.spawn(proxy.clone().serve(listener));
+                }
+                Ok(())
+            }
             Part::Game => app.setup_of(entry.role, &entry.node_type).map_or(Ok(()), |setup| setup(node)),
         }
+    }
+}
+
+fn proxy_options(deploy: &Deploy, entry: &NodeEntry) -> ProxyOptions {
+    let (limits, defaults) = (&deploy.limits, ProxyOptions::default());
+    // A proxy's players are its clients; without a number of its own it has the library's.
+    let max_clients = entry.max_players.filter(|&most| most > 0).and_then(|most| usize::try_from(most).ok());
+    ProxyOptions {
+        message_bytes: limits.message_bytes,
+        client_rate: limits.client_rate,
+        client_burst: limits.client_burst,
+        hold_messages: limits.hold_messages,
+        resume: deploy.timing.resume,
+        max_clients: max_clients.unwrap_or(defaults.max_clients),
+        ..defaults
     }
 }
 

@@ -163,9 +163,17 @@ impl Inner {
         }
     }
 
-    /// Waits until the node is connected to every member that is ready, so that nothing it sends or is sent
-    /// has to wait for a connection; a member that cannot be reached must not hold up the start.
+    /// Waits until the node has joined, then until it is connected to every member that is ready, so that nothing
+    /// it sends or is sent has to wait for a connection; a member that cannot be reached must not hold up the
+    /// start.
     pub(crate) async fn meshed(self: &Rc<Self>) {
+        loop {
+            let changed = self.link_changed.notified();
+            if self.view.borrow().master().is_some() {
+                break;
+            }
+            changed.await;
+        }
         let all = async {
             loop {
                 let changed = self.link_changed.notified();
@@ -173,12 +181,10 @@ impl Inner {
                     let (view, peers) = (self.view.borrow(), self.peers.borrow());
                     let connected = |id: NodeId| peers.get(&id).is_some_and(|peer| peer.is_connected());
                     let proxies = |role: Role| role == Role::Proxy && self.config.role == Role::Proxy;
-                    let joined = view.master().is_some();
                     let mut others = view.members().filter(|member| member.id != self.config.id);
-                    !joined
-                        || others.any(|member| {
-                            member.state == State::Ready && !proxies(member.role) && !connected(member.id)
-                        })
+                    others.any(|member| {
+                        member.state == State::Ready && !proxies(member.role) && !connected(member.id)
+                    })
                 };
                 if !missing {
                     return;
