@@ -4,6 +4,7 @@
 
 use chappe_link::memory::MemoryLink;
 use chappe_master::{HttpError, Master};
+use chappe_node::control::{Entered, Login, LoginGrant, PlayerInfo, Where};
 use chappe_node::{Beats, Config, Node, State};
 use chappe_wire::{NodeId, Role};
 use std::net::SocketAddr;
@@ -11,12 +12,16 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::timeout;
 
 /// Runs a test against a master that serves HTTP.
 fn run(declared: &[(i64, Role)], test: impl AsyncFnOnce(Master, SocketAddr)) {
+    run_over(&MemoryLink::new(), declared, test);
+}
+
+fn run_over(link: &MemoryLink, declared: &[(i64, Role)], test: impl AsyncFnOnce(Master, SocketAddr)) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     LocalSet::new().block_on(&runtime, async {
         let mut config = Config::new("test", NodeId(1), Role::Master, "master");
@@ -24,15 +29,24 @@ fn run(declared: &[(i64, Role)], test: impl AsyncFnOnce(Master, SocketAddr)) {
         config.declared.nodes = declared.iter().map(declare).collect();
         let node = Node::new(config);
         let master = Master::attach(&node);
-        spawn_local(async move {
-            node.run(Arc::new(MemoryLink::new()), Beats::Task, async |_| Ok(())).await.unwrap();
-        });
-        while master.node().state() != State::Ready {
-            tokio::task::yield_now().await;
-        }
+        launch(&node, link).await;
         let address = master.serve_http("127.0.0.1:0".parse().unwrap()).await.unwrap();
         timeout(Duration::from_secs(60), test(master, address)).await.unwrap();
     });
+}
+
+/// Runs a node until it is ready.
+async fn launch(node: &Node, link: &MemoryLink) {
+    let (runs, link) = (node.clone(), Arc::new(link.clone()));
+    let (ready, is_ready) = oneshot::channel();
+    spawn_local(async move {
+        let setup = async |_: &Node| ready.send(()).map_err(|()| "nobody waits".to_owned());
+        runs.run(link, Beats::Task, setup).await.unwrap();
+    });
+    is_ready.await.unwrap();
+    while node.state() != State::Ready {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// One request over a connection of its own: the status and the body.
@@ -143,5 +157,43 @@ fn a_handler_that_panics_or_never_answers_does_not_hold_up_others() {
         tokio::time::pause();
         assert_eq!(mute.await.unwrap().0, 504);
         assert_eq!(panicked.await.unwrap().0, 504);
+    });
+}
+
+#[test]
+fn a_player_is_found_while_online() {
+    let link = MemoryLink::new();
+    run_over(&link, &[], async |master, address| {
+        for (id, role) in [(20, Role::Lobby), (10, Role::Proxy)] {
+            let mut config = Config::new("test", NodeId(id), role, role.as_str());
+            config.master = NodeId(1);
+            let node = Node::new(config);
+            launch(&node, &link).await;
+            if role == Role::Proxy {
+                while master.connected_servers().is_empty() || master.nodes().len() < 3 {
+                    tokio::task::yield_now().await;
+                }
+                let wait = Duration::from_secs(5);
+                let grant: LoginGrant = node.ask_master("login", &Login { uid: 7 }, wait).await.unwrap();
+                let (epoch, server) = (grant.epoch, grant.server);
+                let entered = Entered { uid: 7, epoch, server, is_transfer: false, is_reconnect: false };
+                node.tell_master("entered", &entered);
+                // Answered behind what was sent before it.
+                node.ask_master::<_, Vec<PlayerInfo>>("where", &Where { uids: vec![] }, wait).await.unwrap();
+            }
+        }
+        let (status, body) = request(address, "GET", "/players/7", b"").await;
+        let player: serde_json::Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(
+            (status, &player["serverId"], &player["proxyId"]),
+            (200, &20.into(), &10.into()),
+            "{body}"
+        );
+        let (_, body) = request(address, "GET", "/players", b"").await;
+        assert!(body.contains("\"online\":1"), "{body}");
+        let (_, body) = request(address, "GET", "/metrics", b"").await;
+        assert!(body.contains("chappe_players{node=\"20\",type=\"lobby\"} 1"), "{body}");
+        assert!(body.contains("chappe_messages_total{node=\"10\""), "{body}");
+        assert_eq!(master.online_by_type().get("lobby"), Some(&1));
     });
 }

@@ -251,7 +251,8 @@ impl Inner {
                 self.pending.borrow().next_deadline(),
                 self.waiting.borrow().next_deadline(),
                 acks_due,
-                Some(now + IDLE_TURN),
+                // Well within the time after which it would count as stuck.
+                Some(now + IDLE_TURN.min(self.config.timing.stuck / 4)),
             ];
             let next = due.into_iter().flatten().min().map_or(Instant::now(), |at| self.clock.at(at));
             tokio::select! {
