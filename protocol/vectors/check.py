@@ -105,4 +105,18 @@ def check_frames():
     return len(vectors)
 
 
-print(f"vectors: {check_values() + check_frames()} passed, 0 failed")
+def check_clients():
+    vectors = json.loads((HERE / "client.json").read_text("utf-8"))
+    verbs = {
+        "client": {"login": 1, "event": (4, 5), "service": (5, 6), "ack": 1, "ping": 1, "logout": 0},
+        "proxy": {"welcome": 1, "event": (4, 6), "server": 1, "announce": 1, "error": 2, "ack": 1, "pong": 1, "close": 2},
+    }
+    for vector in vectors:
+        ours, theirs = unpack(bytes.fromhex(vector["msgpack"])), from_json(vector["json"])
+        assert same(ours, theirs), f"{vector['name']}: {ours!r} is not {theirs!r}"
+        takes = verbs[vector["from"]][ours[0]]
+        assert len(ours) - 1 in (takes if isinstance(takes, tuple) else (takes,)), vector["name"]
+    return len(vectors)
+
+
+print(f"vectors: {check_values() + check_frames() + check_clients()} passed, 0 failed")

@@ -145,6 +145,7 @@ impl Proxy {
         if data.len() > options.message_bytes {
             return dropped(Reason::TooLarge);
         }
+        let stamp = if self.0.node.config().measure { stamp } else { 0 };
         let meta = session.meta(row, stamp, self.0.node.id());
         let mut topic = self.0.topic.take();
         topic.clear();

@@ -1,5 +1,7 @@
 //! What a client may send by mistake or by malice: that connection ends with a reason, and the node goes on.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
 mod support;
 
 use chappe_client::ClientEvent;

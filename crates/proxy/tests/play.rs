@@ -1,5 +1,7 @@
 //! Players come, play, are moved, lose their sockets and come back: through real sockets.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
 mod support;
 
 use chappe_client::{Client, ClientEvent, Login};

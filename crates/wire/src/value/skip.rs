@@ -55,7 +55,8 @@ mod tests {
             let length = bytes.len();
             bytes.extend_from_slice(&tail);
             prop_assert_eq!(skip(&bytes).unwrap(), length);
-            for cut in 0..length {
+            // Ends and a few places between: all of them would take the square of the length.
+            for cut in (0..length).step_by(length / 8 + 1).chain([length - 1]) {
                 prop_assert!(skip(&bytes[..cut]).is_err());
             }
         }
