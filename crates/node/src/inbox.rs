@@ -117,7 +117,12 @@ impl Inner {
 
     fn on_envelope(self: &Rc<Self>, from: From<'_>, envelope: Envelope<'_>) {
         let Envelope { meta, body, payload } = envelope;
-        if self.state.get() == State::Starting && meta.row != Row::Internal {
+        let is_starting = self.state.get() == State::Starting;
+        #[cfg(feature = "sabotage")]
+        let is_starting = is_starting && !crate::sabotage::is(crate::sabotage::Sabotage::RouteUnready);
+        // An answer is to something that its own setup has asked.
+        let is_answer = matches!(body, Body::Response { .. });
+        if is_starting && meta.row != Row::Internal && !is_answer {
             // Nothing is routed here yet: whoever sent it did not look.
             return match body {
                 Body::Request { id, one_way, .. } => {

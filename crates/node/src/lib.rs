@@ -21,6 +21,8 @@ mod players;
 mod pulse;
 mod rpc;
 mod run;
+#[cfg(feature = "sabotage")]
+pub mod sabotage;
 mod send;
 mod stats;
 pub mod system;

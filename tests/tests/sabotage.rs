@@ -1,0 +1,1 @@
+//! Every sabotage is caught.

@@ -1,0 +1,57 @@
+//! The cluster on virtual time: hundreds of seeded schedules of kills, delays, cuts and freezes, each judged by
+//! the oracle. `SEED=n cargo test -p chappe-tests --test sim` replays one; `SEEDS=n` runs so many.
+
+use chappe_tests::sim::{Plan, run};
+
+/// How many schedules a test run plays, without a word.
+const SEEDS: u64 = 300;
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// A part of the seeds: the parts run beside each other.
+fn part(of: u64) {
+    let seeds: Vec<u64> = match number("SEED") {
+        Some(seed) => Vec::from_iter((seed % 2 == of).then_some(seed)),
+        None => (0..number("SEEDS").unwrap_or(SEEDS)).filter(|seed| seed % 2 == of).collect(),
+    };
+    let mut failed = Vec::new();
+    for seed in seeds {
+        let outcome = run(Plan::new(seed));
+        if !outcome.violations.is_empty() {
+            if failed.is_empty() {
+                println!("{outcome}");
+            }
+            failed.push(seed);
+        }
+    }
+    assert!(failed.is_empty(), "promises are broken under SEED= {failed:?}");
+}
+
+#[test]
+fn no_seeded_schedule_breaks_a_promise_even() {
+    part(0);
+}
+
+#[test]
+fn no_seeded_schedule_breaks_a_promise_odd() {
+    part(1);
+}
+
+#[test]
+fn without_faults_everything_arrives() {
+    let outcome = run(Plan { faults: false, ..Plan::new(77) });
+    outcome.assert_clean();
+    assert!(outcome.messages > 1000, "only {} messages", outcome.messages);
+}
+
+#[test]
+fn a_seed_is_always_the_same_run() {
+    for seed in [3, 4, 5] {
+        let (one, two) = (run(Plan::new(seed)), run(Plan::new(seed)));
+        assert_eq!(one.story, two.story, "SEED={seed}");
+        assert_eq!((one.trace, one.messages), (two.trace, two.messages), "SEED={seed}");
+        assert_ne!(one.trace, run(Plan::new(seed + 100)).trace);
+    }
+}
