@@ -177,6 +177,10 @@ impl Inner {
 
     /// A connection stands: what was queued for the peer leaves, and its messages come in.
     pub(crate) fn linked(self: &Rc<Self>, hello: &Hello, conn: Rc<dyn Conn>, buffer: Buffer) {
+        if self.has_left.get() {
+            // Others may not have heard of it yet and dial again; what they send would be lost unseen.
+            return conn.close();
+        }
         let (id, incarnation) = (hello.node, hello.incarnation);
         let peer = if hello.purpose == Purpose::Pulse {
             // Beside the node's own connection, and never written to.

@@ -5,7 +5,7 @@ use crate::control::Session;
 use crate::listeners::{Listeners, Topic};
 use crate::peer::{Flushed, Peer};
 use crate::players::Players;
-use crate::rpc::{Callback, Methods};
+use crate::rpc::{Methods, Waiter};
 use crate::waiting::Waiting;
 use crate::{Config, Event, Report, Stats};
 use chappe_link::{Conn, Link};
@@ -56,7 +56,7 @@ pub(crate) struct Inner {
     pub(crate) peers: RefCell<FxHashMap<NodeId, Rc<Peer>>>,
     pub(crate) listeners: RefCell<Listeners>,
     pub(crate) methods: RefCell<Methods>,
-    pub(crate) pending: RefCell<Pending<Callback>>,
+    pub(crate) pending: RefCell<Pending<Waiter>>,
     pub(crate) waiting: RefCell<Waiting>,
     pub(crate) on_push: RefCell<Option<PushHandler>>,
     pub(crate) on_view: RefCell<Vec<ViewHook>>,
@@ -87,6 +87,8 @@ pub(crate) struct Inner {
     pub(crate) deadlines_changed: Notify,
     pub(crate) link_changed: Notify,
     pub(crate) stopping: Cell<bool>,
+    /// Its connections have ended for good.
+    pub(crate) has_left: Cell<bool>,
     pub(crate) stop: Notify,
 }
 
@@ -134,6 +136,7 @@ impl Node {
             deadlines_changed: Notify::new(),
             link_changed: Notify::new(),
             stopping: Cell::new(false),
+            has_left: Cell::new(false),
             stop: Notify::new(),
         }))
     }

@@ -10,10 +10,11 @@ use chappe_wire::{Body, Envelope, NodeId, Reason, Row, Value};
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::future::Future;
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
 use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-use tokio::sync::oneshot;
 
 /// The time-out of a request that names none (apollo.md section 3).
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -61,8 +62,64 @@ pub enum To<'a> {
     Master,
 }
 
+/// What is called with a request's outcome.
+pub type Callback = Box<dyn FnOnce(Reply<'_>)>;
+
 /// Waits for a request's outcome.
-pub(crate) type Callback = Box<dyn FnOnce(Reply<'_>)>;
+pub(crate) enum Waiter {
+    Callback(Callback),
+    /// A task; one allocation holds all that it needs.
+    Task(Rc<dyn Finish>),
+}
+
+impl Waiter {
+    pub(crate) fn finish(self, reply: Reply<'_>) {
+        match self {
+            Waiter::Callback(callback) => callback(reply),
+            Waiter::Task(slot) => slot.finish(reply),
+        }
+    }
+}
+
+/// Takes a request's outcome.
+pub(crate) trait Finish {
+    fn finish(&self, reply: Reply<'_>);
+}
+
+/// Where a request's outcome, decoded, meets the task that awaits it.
+struct Slot<R>(RefCell<Outcome<R>>);
+
+enum Outcome<R> {
+    Open(Option<Waker>),
+    Done(Result<R, Failure>),
+    Taken,
+}
+
+impl<R: DeserializeOwned> Finish for Slot<R> {
+    fn finish(&self, reply: Reply<'_>) {
+        let parsed = reply.and_then(|data| data.parse::<R>().map_err(Failure::from));
+        if let Outcome::Open(Some(waker)) = self.0.replace(Outcome::Done(parsed)) {
+            waker.wake();
+        }
+    }
+}
+
+impl<R> Slot<R> {
+    fn poll(&self, cx: &Context<'_>) -> Poll<Result<R, Failure>> {
+        let mut outcome = self.0.borrow_mut();
+        match &mut *outcome {
+            Outcome::Open(waker) => {
+                *waker = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+            Outcome::Done(_) | Outcome::Taken => {}
+        }
+        match std::mem::replace(&mut *outcome, Outcome::Taken) {
+            Outcome::Done(result) => Poll::Ready(result),
+            Outcome::Open(_) | Outcome::Taken => Poll::Pending,
+        }
+    }
+}
 pub(crate) type Method = Rc<dyn Fn(Call<'_>)>;
 
 /// A node's registered methods.
@@ -286,14 +343,14 @@ impl Node {
         args: &T,
         timeout: Duration,
     ) -> impl Future<Output = Result<R, Failure>> + use<T, R> {
-        let (sender, receiver) = oneshot::channel();
-        let sent = self.request(row, to, target, args, timeout, move |reply| {
-            let parsed = reply.and_then(|data| data.parse::<R>().map_err(Failure::from));
-            let _ = sender.send(parsed);
+        let slot = Rc::new(Slot(RefCell::new(Outcome::Open(None))));
+        let waiter = Waiter::Task(slot.clone());
+        let sent = self.0.encode("args", args, |bytes| {
+            self.start_request(row, to, target, bytes, timeout, Some(waiter));
         });
         async move {
             sent?;
-            receiver.await.unwrap_or_else(|_| Err(Failure::new(Reason::ShuttingDown, "the node has stopped")))
+            poll_fn(|cx| slot.poll(cx)).await
         }
     }
 
@@ -307,10 +364,22 @@ impl Node {
         timeout: Duration,
         callback: Option<Callback>,
     ) {
+        self.start_request(row, to, (module, method), args, timeout, callback.map(Waiter::Callback));
+    }
+
+    fn start_request(
+        &self,
+        row: Row,
+        to: To<'_>,
+        (module, method): (&str, &str),
+        args: &[u8],
+        timeout: Duration,
+        waiter: Option<Waiter>,
+    ) {
         let node = &self.0;
         let target = target(module, method);
         let now = node.clock.now();
         node.stats.sent(row, 1);
-        node.route_request(&Outgoing { row, to, module, target: &target, args, now, timeout }, callback);
+        node.route_request(&Outgoing { row, to, module, target: &target, args, now, timeout }, waiter);
     }
 }

@@ -187,7 +187,9 @@ impl Node {
             }
         };
         let _ = timeout(LEAVE, quiet).await;
+        inner.end_requests();
         inner.tell_all_acks();
+        inner.has_left.set(true);
         let peers: Vec<_> = inner.peers.borrow().values().cloned().collect();
         let meta = Meta::of(Row::Internal);
         for peer in peers {

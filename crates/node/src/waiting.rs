@@ -2,7 +2,7 @@
 
 use crate::error::Failure;
 use crate::node::{Inner, Node};
-use crate::rpc::{Callback, To};
+use crate::rpc::{To, Waiter};
 use chappe_route::{Provider, State};
 use chappe_wire::{Body, Envelope, NodeId, Reason, Row};
 use std::collections::VecDeque;
@@ -37,7 +37,7 @@ struct Held {
     target: Box<[u8]>,
     args: Box<[u8]>,
     deadline: Duration,
-    waiter: Option<Callback>,
+    waiter: Option<Waiter>,
 }
 
 enum HeldTo {
@@ -55,7 +55,7 @@ impl Waiting {
 
 impl Inner {
     /// Sends a request to a provider, or lets it wait for one, or ends it at once.
-    pub(crate) fn route_request(self: &Rc<Self>, request: &Outgoing<'_>, waiter: Option<Callback>) {
+    pub(crate) fn route_request(self: &Rc<Self>, request: &Outgoing<'_>, waiter: Option<Waiter>) {
         let provider = match request.to {
             To::Module => self.view.borrow_mut().provider(request.module),
             To::Key(key) => self.view.borrow().provider_for_key(request.module, key),
@@ -90,30 +90,31 @@ impl Inner {
         self.peers.borrow().get(&id).is_some_and(|peer| peer.is_connected())
     }
 
-    fn send_request(self: &Rc<Self>, to: NodeId, request: &Outgoing<'_>, waiter: Option<Callback>) {
+    fn send_request(self: &Rc<Self>, to: NodeId, request: &Outgoing<'_>, waiter: Option<Waiter>) {
         let timeout_ms = request.timeout.as_millis().min(u128::from(u32::MAX)) as u32;
-        let incarnation = if to == self.config.id {
-            Ok(self.config.incarnation)
-        } else {
-            self.peer(to).map(|peer| peer.incarnation)
-        };
-        let incarnation = match incarnation {
-            Ok(incarnation) => incarnation,
+        let peer = if to == self.config.id { Ok(None) } else { self.peer(to).map(Some) };
+        let peer = match peer {
+            Ok(peer) => peer,
             Err(reason) => {
                 return self.fail_later(waiter, request.row, reason, format!("node {to} cannot be reached"));
             }
         };
+        let incarnation = peer.as_ref().map_or(self.config.incarnation, |peer| peer.incarnation);
         let one_way = waiter.is_none();
         let id = waiter.map_or(0, |waiter| self.expect(to, incarnation, request.deadline(), waiter));
         let body = Body::Request { id, timeout_ms, one_way, target: request.target };
         let envelope = Envelope { meta: self.meta(request.row), body, payload: request.args };
-        if let Err(reason) = self.post(to, &envelope) {
+        let posted = match &peer {
+            Some(peer) => self.post_peer(peer, request.row, |out| envelope.encode_into(out)).map(drop),
+            None => self.post_local(&envelope),
+        };
+        if let Err(reason) = posted {
             let waiter = self.pending.borrow_mut().answer(id, to);
             self.fail_later(waiter, request.row, reason, format!("the request to node {to} was not sent"));
         }
     }
 
-    fn expect(&self, to: NodeId, incarnation: u64, deadline: Duration, waiter: Callback) -> u64 {
+    fn expect(&self, to: NodeId, incarnation: u64, deadline: Duration, waiter: Waiter) -> u64 {
         let mut pending = self.pending.borrow_mut();
         let before = pending.next_deadline();
         let id = pending.insert(to, incarnation, deadline, waiter);
@@ -123,7 +124,7 @@ impl Inner {
         id
     }
 
-    fn hold(&self, request: &Outgoing<'_>, waiter: Option<Callback>) {
+    fn hold(&self, request: &Outgoing<'_>, waiter: Option<Waiter>) {
         let mut waiting = self.waiting.borrow_mut();
         if waiting.0.len() >= self.config.limits.waiting_requests {
             drop(waiting);
@@ -194,19 +195,28 @@ impl Inner {
     }
 
     /// Ends a request with a reason, after what the current handler does.
-    pub(crate) fn fail_later(&self, waiter: Option<Callback>, row: Row, reason: Reason, text: String) {
+    pub(crate) fn fail_later(&self, waiter: Option<Waiter>, row: Row, reason: Reason, text: String) {
         self.stats.dropped(row, reason);
-        if let Some(callback) = waiter {
-            self.later(move || callback(Err(Failure::new(reason, text))));
+        if let Some(waiter) = waiter {
+            self.later(move || waiter.finish(Err(Failure::new(reason, text))));
         }
     }
 
     /// Gives a request its outcome.
-    pub(crate) fn finish(&self, waiter: Callback, reply: crate::rpc::Reply<'_>) {
+    pub(crate) fn finish(&self, waiter: Waiter, reply: crate::rpc::Reply<'_>) {
         if reply.is_err() {
             self.stats.count("failed_requests");
         }
-        self.guarded(&"callback", || waiter(reply));
+        self.guarded(&"callback", || waiter.finish(reply));
+    }
+
+    /// Ends every request, for a node that stops.
+    pub(crate) fn end_requests(&self) {
+        let pending = self.pending.borrow_mut().drain();
+        let held = std::mem::take(&mut self.waiting.borrow_mut().0);
+        for waiter in pending.into_iter().chain(held.into_iter().filter_map(|held| held.waiter)) {
+            self.finish(waiter, Err(Failure::new(Reason::ShuttingDown, "the node leaves")));
+        }
     }
 
     /// Ends what a life of a node had, now that it has gone.

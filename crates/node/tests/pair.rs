@@ -39,7 +39,9 @@ fn stand_in_master(link: &Arc<dyn Link + Send + Sync>) -> Node {
             let change = ViewChange { full: true, members: all, gone: vec![] };
             master.apply_view(change.clone());
             let ids: Vec<NodeId> = members.borrow().keys().copied().collect();
-            ids.into_iter().for_each(|id| master.tell(id, control::NODE, "view", &change));
+            for id in ids {
+                master.tell(id, control::NODE, "view", &change);
+            }
             change
         }
     };
@@ -153,7 +155,9 @@ async fn every_request_ends_once_with_its_reason() {
         assert_eq!(ask("service_mail", "M").await, Err(Reason::NoProvider));
         let kept = Rc::new(RefCell::new(Vec::new()));
         let keep = kept.clone();
-        mail.register_rpc_method("service_mail", "Keep", move |call| keep.borrow_mut().push(call.into_responder()));
+        mail.register_rpc_method("service_mail", "Keep", move |call| {
+            keep.borrow_mut().push(call.into_responder())
+        });
         mail.register_rpc_method("service_mail", "Drop", |_| {});
         mail.register_rpc_method("service_mail", "Panic", |_| panic!("as the test wants"));
         assert_eq!(ask("service_mail", "None").await, Err(Reason::NoMethod));

@@ -110,9 +110,15 @@ pub enum Provider {
 #[derive(Debug, Default)]
 pub struct View {
     members: BTreeMap<NodeId, Member>,
-    providers: FxHashMap<String, Vec<NodeId>>,
+    providers: FxHashMap<String, Providers>,
     declared: Declared,
-    turns: FxHashMap<String, usize>,
+}
+
+/// Who serves a module, and whose turn it is.
+#[derive(Debug, Default)]
+struct Providers {
+    nodes: Vec<NodeId>,
+    turn: usize,
 }
 
 /// What a [`ViewChange`] changed, member by member.
@@ -186,7 +192,7 @@ impl View {
             Address::Service(id) => one(self.reachable(id, |role| role == Role::Service), id),
             Address::Proxy(id) => one(self.reachable(id, |role| role == Role::Proxy), id),
             Address::Master => match self.master() {
-                Some(id) => (vec![id], Vec::new()),
+                Some(id) => one(self.reachable(id, |_| true), id),
                 None => (Vec::new(), vec![NoRoute { node: None, reason: Reason::Disconnected }]),
             },
             Address::ServersOfType(name) => {
@@ -221,15 +227,12 @@ impl View {
 
     /// The next provider of a module, in turn among those that take new requests.
     pub fn provider(&mut self, module: &str) -> Provider {
-        let Some(providers) = self.providers.get(module).filter(|providers| !providers.is_empty()) else {
+        let Some(providers) = self.providers.get_mut(module).filter(|providers| !providers.nodes.is_empty())
+        else {
             return self.absent(module);
         };
-        let turn = match self.turns.get_mut(module) {
-            Some(turn) => turn,
-            None => self.turns.entry(module.to_owned()).or_default(),
-        };
-        *turn = turn.wrapping_add(1);
-        Provider::Node(providers[*turn % providers.len()])
+        providers.turn = (providers.turn + 1) % providers.nodes.len();
+        Provider::Node(providers.nodes[providers.turn])
     }
 
     /// The provider of a module for a key: the same one while the set of providers stands, and few keys move
@@ -243,7 +246,11 @@ impl View {
             let hash = hasher.finish();
             (hash ^ (hash >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
         };
-        match self.providers.get(module).and_then(|providers| providers.iter().max_by_key(|id| score(id))) {
+        match self
+            .providers
+            .get(module)
+            .and_then(|providers| providers.nodes.iter().max_by_key(|id| score(id)))
+        {
             Some(id) => Provider::Node(*id),
             None => self.absent(module),
         }
@@ -287,11 +294,12 @@ impl View {
     }
 
     fn index(&mut self) {
-        self.providers.clear();
+        // Turns go on where they stood.
+        self.providers.values_mut().for_each(|providers| providers.nodes.clear());
         let ready = self.members.values().filter(|member| member.state == State::Ready);
         for member in ready.filter(|member| matches!(member.role, Role::Service | Role::Master)) {
             for module in &member.modules {
-                let providers = self.providers.entry(module.clone()).or_default();
+                let providers = &mut self.providers.entry(module.clone()).or_default().nodes;
                 if providers.last() != Some(&member.id) {
                     providers.push(member.id);
                 }
@@ -343,6 +351,13 @@ mod tests {
         assert_eq!(missing, [NoRoute { node: Some(NodeId(30)), reason: Reason::NotReady }]);
         let away = view.resolve(Address::Services).1;
         assert_eq!(away, [NoRoute { node: Some(NodeId(40)), reason: Reason::Disconnected }]);
+    }
+
+    #[test]
+    fn a_master_that_is_starting_gets_nothing() {
+        let view = view(vec![member(1, Role::Master, "master", State::Starting, 1)]);
+        let missing = [NoRoute { node: Some(NodeId(1)), reason: Reason::NotReady }];
+        assert_eq!(view.resolve(Address::Master), (vec![], missing.to_vec()));
     }
 
     #[test]
