@@ -194,10 +194,8 @@ impl Bot {
                 self.move_to(place, Some(welcome.server));
                 self.next_move = now + self.random.millis(300, 1000);
             }
-            "Queued" if self.place == Place::Lobby => {
-                if read::<Queued>(event).is_some() {
-                    self.move_to(Place::Queue, None);
-                }
+            "Queued" if self.place == Place::Lobby && read::<Queued>(event).is_some() => {
+                self.move_to(Place::Queue, None);
             }
             "Begin" => {
                 let Some(begin) = read::<Begin>(event) else { return };
@@ -213,11 +211,7 @@ impl Bot {
                     }
                 }
             }
-            "End" => {
-                if read::<End>(event).is_some() {
-                    self.foes.clear();
-                }
-            }
+            "End" if read::<End>(event).is_some() => self.foes.clear(),
             _ => {}
         }
     }

@@ -5,11 +5,14 @@ use crate::messages::{
     MatchFound, Queue, Queued, Removed, Unqueue, Welcome, channel, data, sent, service, system,
 };
 use chappe::system::ServerSystem;
-use chappe::{Node, PlayerId};
+use chappe::{Node, PlayerId, Reason};
 use std::time::Duration;
 
 /// How long the lobby waits for a service.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How often, and how long apart, a lobby tries to find a game for a player whose game is gone.
+const ATTEMPTS: usize = 8;
+const RETRY: Duration = Duration::from_millis(250);
 
 /// Sets a lobby up.
 pub(crate) fn setup(node: &Node) -> Result<(), String> {
@@ -107,6 +110,8 @@ fn enqueue(lobby: &ServerSystem, id: PlayerId, queue: Queue) {
     });
 }
 
+/// Takes the players of a match to the game that was chosen; when that is gone, to any of its type, for a while:
+/// one that has died is started again.
 fn take_to_game(lobby: &ServerSystem, found: &MatchFound) {
     for &player in &found.players {
         let (here, found) = (lobby.clone(), found.clone());
@@ -117,9 +122,13 @@ fn take_to_game(lobby: &ServerSystem, found: &MatchFound) {
             {
                 return;
             }
-            // The game that was chosen is gone: any of its type will do.
-            if let Err(failure) = here.transfer_to_other_server(player, server_type, &param).await {
-                tracing::debug!(%player, %failure, "a player was not taken to the game");
+            for _ in 0..ATTEMPTS {
+                match here.transfer_to_other_server(player, server_type, &param).await {
+                    Ok(_) => return,
+                    Err(failure) if failure.reason == Reason::PlayerOffline => return,
+                    Err(failure) => tracing::debug!(%player, %failure, "no game takes the player yet"),
+                }
+                tokio::time::sleep(RETRY).await;
             }
         });
     }

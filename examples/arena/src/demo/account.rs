@@ -95,9 +95,9 @@ impl Books {
         let hops = self.hops(row);
         let (sent, received, between, mut dropped, left_over) = match row {
             Row::RpcMethod | Row::RpcModMethod => self.handlers(row),
-            Row::ClientToServer | Row::ClientToService => self.from_clients(row, hops),
+            Row::ClientToServer | Row::ClientToService => self.sent_by_clients(row, hops),
             Row::ServerToClient | Row::ServiceToClient | Row::ServerToClients | Row::ServerToAllClients => {
-                self.to_clients(row, hops)
+                self.sent_to_clients(row, hops)
             }
             _ => self.between_nodes(row, hops),
         };
@@ -125,7 +125,7 @@ impl Books {
         (sent, received, hops.arrived + hops.to_killed, dropped, left_over)
     }
 
-    fn from_clients(&self, row: Row, hops: Hops) -> Sums {
+    fn sent_by_clients(&self, row: Row, hops: Hops) -> Sums {
         let (sent, lost) = (count(&self.clients.sent, row), count(&self.clients.lost, row));
         let received = self.sum(|report| &report.delivered, row, |_| true) + hops.to_killed;
         let mut dropped = self.dropped(row, |_| true);
@@ -134,7 +134,7 @@ impl Books {
         (sent, received, received, dropped, left_over)
     }
 
-    fn to_clients(&self, row: Row, hops: Hops) -> Sums {
+    fn sent_to_clients(&self, row: Row, hops: Hops) -> Sums {
         let is_proxy = |id: NodeId| self.proxies.contains(&id);
         let frames = self.sum(|report| &report.sent, row, |id| !is_proxy(id)) + hops.from_killed;
         let not_sent = self.dropped(row, |id| !is_proxy(id));

@@ -1,7 +1,8 @@
 //! In the middle of the demo a game node is killed, and its players are followed.
 
 use super::cluster::Cluster;
-use super::watch::Watch;
+use super::watch::{Rescue, Watch};
+use chappe::control_tool::NodeInfo;
 use chappe::{NodeId, Role, State};
 use std::time::{Duration, Instant};
 
@@ -20,11 +21,14 @@ pub(crate) struct Kill {
 }
 
 impl Kill {
-    /// Kills the game with the most players.
+    /// Kills the game with the most players among those that are not the only one of their type.
     pub(crate) fn strike(cluster: &Cluster, watch: &Watch) -> Result<Kill, String> {
         let nodes = cluster.nodes()?;
-        let games = nodes.iter().filter(|node| node.role == Role::Game);
-        let game = games.max_by_key(|node| node.players).ok_or("there is no game to kill")?;
+        let games = || nodes.iter().filter(|node| node.role == Role::Game);
+        let has_sibling =
+            |game: &&NodeInfo| games().filter(|node| node.node_type == game.node_type).count() > 1;
+        let game =
+            games().filter(has_sibling).max_by_key(|node| node.players).ok_or("there is no game to kill")?;
         let players = watch.follow(game.id);
         let process = cluster.kill(game.id)?;
         super::say(&format!(
@@ -44,23 +48,17 @@ impl Kill {
 
     /// Looks what has come of it, and tells news. To be called often.
     pub(crate) fn look(&mut self, cluster: &Cluster, watch: &Watch) {
-        if !self.told_moved
-            && let Some((last, count, left)) = watch.rescue(|rescue| {
-                rescue.all_moved().then(|| (last(&rescue.moved), rescue.moved.len(), rescue.left))
-            })
-        {
+        if !self.told_moved && watch.rescue(Rescue::all_moved) {
             self.told_moved = true;
-            let took = last.map_or(Duration::ZERO, |last| last - self.at);
-            let gone = if left > 0 { format!(" ({left} logged out meanwhile)") } else { String::new() };
-            super::say(&format!("       all {count} were on another server after {took:.0?}{gone}"));
+            let left = watch.rescue(|rescue| rescue.left);
+            let gone = if left > 0 { format!("; {left} logged out meanwhile") } else { String::new() };
+            let when = self.when(watch.rescue(|rescue| rescue.moved.clone()));
+            super::say(&format!("       its players are on another server: {when}{gone}"));
         }
-        if !self.told_playing
-            && let Some((last, count)) = watch
-                .rescue(|rescue| rescue.all_playing().then(|| (last(&rescue.playing), rescue.playing.len())))
-        {
+        if !self.told_playing && watch.rescue(Rescue::all_playing) {
             self.told_playing = true;
-            let took = last.map_or(Duration::ZERO, |last| last - self.at);
-            super::say(&format!("       all {count} were playing another round after {took:.1?}"));
+            let when = self.when(watch.rescue(|rescue| rescue.playing.clone()));
+            super::say(&format!("       and play another round: {when}"));
         }
         if !self.told_back && cluster.nodes().is_ok_and(|nodes| nodes.iter().any(|node| self.is_back(node))) {
             self.told_back = true;
@@ -93,11 +91,14 @@ impl Kill {
         faults
     }
 
-    fn is_back(&self, node: &chappe::control_tool::NodeInfo) -> bool {
+    fn when(&self, mut times: Vec<Instant>) -> String {
+        times.sort_unstable();
+        let took = |at: Option<&Instant>| at.map_or(0, |at| (*at - self.at).as_millis());
+        let (half, all) = (took(times.get(times.len() / 2)), took(times.last()));
+        format!("half of them after {half} ms, all {} after {all} ms", times.len())
+    }
+
+    fn is_back(&self, node: &NodeInfo) -> bool {
         node.id == self.node && node.incarnation != self.life && node.state == State::Ready
     }
-}
-
-fn last(times: &[Instant]) -> Option<Instant> {
-    times.iter().max().copied()
 }

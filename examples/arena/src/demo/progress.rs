@@ -32,10 +32,8 @@ impl Progress {
                 let (messages, requests) = (total(&self.messages), total(&self.requests));
                 for report in &reports.reports {
                     let life = (report.node, report.incarnation);
-                    let delivered = |counts: bool, code: &u8| counts && *code != Row::Internal.code();
                     let sum = |is: fn(u8) -> bool| -> u64 {
-                        let rows = report.delivered.iter().filter(|(code, _)| delivered(is(**code), code));
-                        rows.map(|(_, count)| count).sum()
+                        report.delivered.iter().filter(|(code, _)| is(**code)).map(|(_, count)| count).sum()
                     };
                     self.messages.insert(life, sum(is_message));
                     self.requests.insert(life, sum(is_request));
@@ -65,7 +63,7 @@ impl Progress {
 
 /// Rows that are messages of their own: 14 and 15 count the requests of 16, 17 and 21 again.
 fn is_message(code: u8) -> bool {
-    !matches!(Row::from_code(code), Some(Row::RpcMethod | Row::RpcModMethod))
+    !matches!(Row::from_code(code), None | Some(Row::Internal | Row::RpcMethod | Row::RpcModMethod))
 }
 
 fn is_request(code: u8) -> bool {

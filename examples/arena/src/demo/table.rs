@@ -20,7 +20,7 @@ pub(crate) fn draw(lines: &[Line]) -> String {
         cells.push([
             line.row.code().to_string(),
             line.row.call().to_owned(),
-            format!("{} -> {}", line.row.from(), line.row.to()),
+            format!("{} -> {}", short(line.row.from()), short(line.row.to())),
             line.sent.to_string(),
             line.received.to_string(),
             line.under_way.to_string(),
@@ -65,6 +65,17 @@ pub(crate) fn faults(lines: &[Line]) -> Vec<String> {
         }
     }
     faults
+}
+
+/// What takes too much of a terminal's width.
+fn short(who: &'static str) -> &'static str {
+    match who {
+        "service, master, lobby/game" | "master, lobby/game, service" | "lobby/game, service, master" => {
+            "any node"
+        }
+        "a service of the type" => "service of a type",
+        who => who,
+    }
 }
 
 fn time(nanos: u64) -> String {
