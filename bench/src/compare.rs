@@ -18,6 +18,10 @@ use crate::{
 /// Raw sockets are at least this many times faster than NATS on an undisturbed machine, 64 calls in flight.
 const SOUND: f64 = 4.0;
 
+/// The share of the machine that others may use before the figures are in doubt. Being void does not tell that alone: a
+/// second core that is busy makes raw sockets faster, because their two processes then meet on the first.
+pub(crate) const QUIET: f64 = 0.1;
+
 /// The options of a comparison.
 #[derive(Args)]
 pub(crate) struct Options {
@@ -45,7 +49,7 @@ pub(crate) struct Options {
     /// Where the `chappe` command is; by default the repository's release build.
     #[arg(long)]
     pub(crate) chappe: Option<PathBuf>,
-    /// Where to write the chart; by default docs/bench.svg, after a full and valid run only.
+    /// Where to write the chart; by default docs/bench.svg, after a full and undisturbed run only.
     #[arg(long)]
     pub(crate) chart: Option<PathBuf>,
 }
@@ -207,6 +211,19 @@ impl Comparison {
             Measure::P50 => b.total_cmp(a),
         };
         values.max_by(worse_first).map(|(system, _)| system)
+    }
+
+    /// The share of the machine's CPU time that others have used, over all runs that tell it.
+    pub(crate) fn others(&self) -> Option<f64> {
+        let figures = self.cells.iter().flat_map(|cell| &cell.figures);
+        let shares: Vec<f64> = figures.filter_map(|figure| figure.others).collect();
+        (!shares.is_empty()).then(|| shares.iter().sum::<f64>() / shares.len() as f64)
+    }
+
+    /// Whether the figures are fit to be shown to the world: a full run, everything there, nothing beside it.
+    pub(crate) fn is_presentable(&self) -> bool {
+        let is_quiet = self.others().is_none_or(|share| share <= QUIET);
+        is_quiet && self.void().is_none() && self.no_chappe.is_none()
     }
 
     /// How many times faster raw sockets were than NATS, when that shows that the machine was disturbed and nothing

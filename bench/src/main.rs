@@ -104,7 +104,7 @@ fn run(options: &Options) -> Result<ExitCode> {
         say(&report::report(&comparison))?;
     }
     let chart = options.chart.clone().or_else(|| {
-        let is_fit = options.is_full() && !is_void && comparison.no_chappe.is_none();
+        let is_fit = options.is_full() && comparison.is_presentable();
         is_fit.then(|| runner::repository().join("docs/bench.svg"))
     });
     if let Some(path) = chart {

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::{
-    compare::{Cell, Comparison},
+    compare::{Cell, Comparison, QUIET},
     goals::{Verdict, verdicts},
     job::{Engine, Runtime},
     measure::Figure,
@@ -106,8 +106,10 @@ fn write_notes(to: &mut String, comparison: &Comparison) -> std::fmt::Result {
             writeln!(to, "{line}")?;
         }
     }
-    if let Some(share) = others(comparison) {
-        writeln!(to, "others used {:.0} % of the machine's CPU time during the baselines", share * 100.0)?;
+    if let Some(share) = comparison.others() {
+        let warning = if share > QUIET { ": DISTURBED, run it again with nothing beside it" } else { "" };
+        let share = share * 100.0;
+        writeln!(to, "others used {share:.0} % of the machine's CPU time during the baselines{warning}")?;
     }
     for cell in &comparison.cells {
         let name = format!("{}, {}", cell.row.title(), cell.system.title());
@@ -145,12 +147,6 @@ fn nats(comparison: &Comparison, row: Row) -> Option<String> {
     };
     let (request, inbox) = (show(Engine::NatsRequest)?, show(Engine::NatsInbox)?);
     Some(format!("{}: nats by its request {request}, by an own inbox {inbox}", row.title()))
-}
-
-fn others(comparison: &Comparison) -> Option<f64> {
-    let shares: Vec<f64> =
-        comparison.cells.iter().flat_map(|cell| &cell.figures).filter_map(|figure| figure.others).collect();
-    (!shares.is_empty()).then(|| shares.iter().sum::<f64>() / shares.len() as f64)
 }
 
 /// A value as a row shows it.

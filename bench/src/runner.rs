@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     brokers::{Running, Server},
-    job::{Engine, Job, Runtime},
+    job::{Engine, Job, Kind, Runtime},
     measure::Figure,
     rows::{Row, System},
 };
@@ -107,7 +107,9 @@ impl Runner {
         let mut command = Command::new(&self.chappe);
         command.args(["bench", kind.as_str().unwrap_or_default(), "--link", link, "--json"]);
         command.args(["--size", &self.size.to_string(), "--seconds", &length.seconds.to_string()]);
-        command.args(["--in-flight", &row.in_flight().to_string()]);
+        if matches!(row.kind(), Kind::Rpc | Kind::Client) {
+            command.args(["--in-flight", &row.in_flight().to_string()]);
+        }
         last_json(&output(command, Duration::from_secs_f64(length.seconds) + Duration::from_secs(60))?)
     }
 }
