@@ -45,7 +45,8 @@ impl Part {
             Part::Proxy(proxy) => {
                 if let Some(address) = address(entry).await? {
                     let listener = TcpListener::bind(address).await;
-                    let listener = listener.map_err(|error| format!("cannot listen on {address}: {error}"))?;
+                    let listener =
+                        listener.map_err(|error| format!("cannot listen on {address}: {error}"))?;
                     node.spawn(proxy.clone().serve(listener));
                 }
                 Ok(())

@@ -30,7 +30,7 @@ const TOOL_IDS: i64 = -(1 << 48);
 /// Why a request of a tool brought no answer.
 #[derive(Debug, thiserror::Error)]
 enum ToolError {
-    #[error("its master does not answer")]
+    #[error("{}", unreached(.0))]
     Io(#[from] io::Error),
     #[error("its master is silent; it may be frozen")]
     Timeout,
@@ -59,6 +59,11 @@ pub(crate) fn ask<T: Serialize, R: DeserializeOwned>(
         message: error.to_string(),
     };
     let args = value::encode(args).map_err(bad_data)?;
+    let (size, limit) = (args.len(), deploy.limits.message_bytes);
+    if size > limit {
+        let message = format!("the data takes {size} bytes; the limit is {limit} (`limits.message_bytes`)");
+        return Err(CommandError::Outcome { reason: Reason::TooLarge, message });
+    }
     let answer = block_on(async {
         let mut connection = Connection::open(deploy).await?;
         connection.request(method, &args, within).await
@@ -104,6 +109,14 @@ fn block_on<T>(
 
 fn link(deploy: &Deploy) -> LocalLink {
     LocalLink::new(deploy.run_dir())
+}
+
+fn unreached(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => "no master listens".to_owned(),
+        io::ErrorKind::UnexpectedEof => "its master closed the connection".to_owned(),
+        _ => format!("its master does not answer: {error}"),
+    }
 }
 
 struct Connection {

@@ -8,6 +8,7 @@ mod node;
 mod nodes;
 mod players;
 mod send;
+mod stop;
 mod up;
 
 use crate::app::App;
@@ -63,6 +64,7 @@ enum Command {
     Players(players::Args),
     Kick(kick::Args),
     Announce(announce::Args),
+    Stop(stop::Args),
     Bench(bench::Args),
 }
 
@@ -97,6 +99,7 @@ pub(crate) fn run(app: App, args: impl IntoIterator<Item = OsString>) -> ExitCod
         Command::Players(args) => players::run(&context, args),
         Command::Kick(args) => kick::run(&context, args),
         Command::Announce(args) => announce::run(&context, args),
+        Command::Stop(args) => stop::run(&context, &args),
         Command::Bench(args) => bench::run(args, context.json),
     };
     exit::report(result, as_json)

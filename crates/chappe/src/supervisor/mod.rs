@@ -158,6 +158,7 @@ impl Supervisor {
             if let (End::Exit(code, _), TRIES) = (&end, refused) {
                 self.output.event(&Event::given_up(&entry, &end, TRIES));
                 self.given_up.borrow_mut().insert(entry.id, *code);
+                self.announce_when_ready();
                 break;
             }
             let delay = backoff.next(began.elapsed());
@@ -183,9 +184,20 @@ impl Supervisor {
         self.ready.borrow_mut().insert(entry.id);
         if self.is_announced.get() {
             self.output.event(&Event::back(entry));
-        } else if self.ready.borrow().len() == self.deploy.nodes.len() {
-            self.is_announced.set(true);
-            self.output.event(&Event::ready(&self.deploy, self.started.elapsed()));
+        }
+        self.announce_when_ready();
+    }
+
+    /// Says once that the cluster is ready: every node is that has not been given up.
+    fn announce_when_ready(&self) {
+        let (ready, given_up) = (self.ready.borrow(), self.given_up.borrow());
+        let has_master = ready.contains(&self.deploy.master().id);
+        if has_master
+            && ready.len() + given_up.len() == self.deploy.nodes.len()
+            && !self.is_announced.replace(true)
+        {
+            let without = given_up.keys().copied().collect();
+            self.output.event(&Event::ready(&self.deploy, without, self.started.elapsed()));
         }
     }
 

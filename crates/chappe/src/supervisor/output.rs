@@ -52,9 +52,9 @@ impl Output {
         Ok(Output { as_json, prefixes, own_prefix: prefix("chappe", 1), printer, dropped })
     }
 
-    /// What stands in front of a node's lines.
+    /// What stands in front of a node's lines; nothing in front of JSON.
     pub(crate) fn prefix(&self, node: i64) -> &str {
-        self.prefixes.get(&node).map_or("", String::as_str)
+        if self.as_json { "" } else { self.prefixes.get(&node).map_or("", String::as_str) }
     }
 
     /// A line that a node has written.
@@ -120,7 +120,15 @@ fn print_all(lines: &Receiver<String>, dropped: &AtomicU64) {
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(crate) enum Event {
     /// All nodes are routable.
-    Ready { cluster: String, nodes: usize, seconds: f64, clients: Vec<String>, control: Option<String> },
+    Ready {
+        cluster: String,
+        nodes: usize,
+        /// Nodes that were given up.
+        without: Vec<i64>,
+        seconds: f64,
+        clients: Vec<String>,
+        control: Option<String>,
+    },
     /// A node that had died is routable again.
     NodeReady { node: i64, node_type: String },
     /// A node died and will be started again.
@@ -138,17 +146,19 @@ pub(crate) enum Event {
 }
 
 impl Event {
-    pub(super) fn ready(deploy: &Deploy, took: Duration) -> Event {
+    pub(super) fn ready(deploy: &Deploy, without: Vec<i64>, took: Duration) -> Event {
         let address = |entry: &NodeEntry, scheme| {
             let host = if entry.ip.contains(':') { format!("[{}]", entry.ip) } else { entry.ip.clone() };
             entry.port.map(|port| format!("{scheme}://{host}:{port}"))
         };
-        let proxies = deploy.nodes.iter().filter(|entry| entry.role == Role::Proxy);
+        let is_up = |entry: &&NodeEntry| entry.role == Role::Proxy && !without.contains(&entry.id);
+        let clients = deploy.nodes.iter().filter(is_up).filter_map(|entry| address(entry, "ws")).collect();
         Event::Ready {
             cluster: deploy.cluster.clone(),
-            nodes: deploy.nodes.len(),
+            nodes: deploy.nodes.len() - without.len(),
+            without,
             seconds: took.as_secs_f64(),
-            clients: proxies.filter_map(|entry| address(entry, "ws")).collect(),
+            clients,
             control: address(deploy.master(), "http"),
         }
     }
@@ -178,8 +188,11 @@ impl Event {
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Event::Ready { cluster, nodes, seconds, clients, control } => {
+            Event::Ready { cluster, nodes, without, seconds, clients, control } => {
                 write!(f, "cluster `{cluster}` is ready: {nodes} nodes in {seconds:.2} s")?;
+                if !without.is_empty() {
+                    write!(f, ", without {}", names(without))?;
+                }
                 if !clients.is_empty() {
                     write!(f, "; clients: {}", clients.join(" "))?;
                 }
@@ -199,11 +212,14 @@ impl fmt::Display for Event {
                 f.write_str("stopping: players, servers, services, master; once more to end at once")
             }
             Event::Killing { nodes, asked } => {
-                let names: Vec<String> = nodes.iter().map(i64::to_string).collect();
                 let why = if *asked { "asked twice" } else { "not gone in time" };
-                write!(f, "killing ({why}): {}", names.join(", "))
+                write!(f, "killing ({why}): {}", names(nodes))
             }
             Event::Stopped { seconds } => write!(f, "stopped in {seconds:.2} s"),
         }
     }
+}
+
+fn names(nodes: &[i64]) -> String {
+    nodes.iter().map(i64::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -1,0 +1,182 @@
+//! Clusters of real processes, in a directory and on ports of their own.
+
+use serde_json::Value;
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// How long anything is waited for before the test says that it does not come.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A deploy.json in a directory of its own.
+pub struct Cluster {
+    dir: tempfile::TempDir,
+}
+
+impl Cluster {
+    /// With `text` as its deploy.json, in which each `PORT` becomes a port that is free.
+    pub fn new(text: &str) -> Cluster {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut parts = text.split("PORT");
+        let mut filled = parts.next().unwrap_or_default().to_owned();
+        // Held together, so that no two are the same.
+        let listeners: Vec<(TcpListener, &str)> =
+            parts.map(|part| (TcpListener::bind("127.0.0.1:0").expect("a port"), part)).collect();
+        for (listener, part) in &listeners {
+            filled.push_str(&listener.local_addr().expect("bound").port().to_string());
+            filled.push_str(part);
+        }
+        std::fs::write(dir.path().join("deploy.json"), filled).expect("written");
+        Cluster { dir }
+    }
+
+    /// One of each role, and two games.
+    pub fn small() -> Cluster {
+        Cluster::new(
+            r#"{"cluster": "small", "master": {"serverid": 1, "port": PORT},
+                "proxy": [{"serverid": 5, "port": PORT}], "lobby": [{"serverid": 10}],
+                "game": [{"serverid": 20, "type": "bw4", "num": 2}],
+                "service": [{"serverid": 30, "type": "service_mail"}]}"#,
+        )
+    }
+
+    pub fn deploy(&self) -> PathBuf {
+        self.dir.path().join("deploy.json")
+    }
+
+    /// `chappe NAME DEPLOY ARGS`, to be started.
+    pub fn command(&self, name: &str, args: &[&str]) -> Command {
+        let mut command = chappe();
+        command.arg(name).arg(self.deploy()).args(args).env("XDG_RUNTIME_DIR", self.dir.path());
+        command
+    }
+
+    /// Runs `chappe NAME DEPLOY ARGS` to its end.
+    pub fn run(&self, name: &str, args: &[&str]) -> Output {
+        self.command(name, args).output().expect("it runs")
+    }
+
+    /// As [`Cluster::run`] with `--json`: the exit code, and what it prints.
+    pub fn ask(&self, name: &str, args: &[&str]) -> (Option<i32>, Value) {
+        let args: Vec<&str> = args.iter().copied().chain(["--json"]).collect();
+        let output = self.run(name, &args);
+        let printed = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+        (output.status.code(), printed)
+    }
+
+    /// Starts it with `chappe up`.
+    pub fn up(&self, args: &[&str]) -> Up {
+        let mut command = self.command("up", &["--json"]);
+        let mut child = command.args(args).stdout(Stdio::piped()).spawn().expect("it starts");
+        let stdout = BufReader::new(child.stdout.take().expect("piped"));
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                if let Ok(event) = serde_json::from_str::<Value>(&line)
+                    && sender.send(event).is_err()
+                {
+                    break;
+                }
+            }
+        });
+        Up { child, lines, seen: Vec::new() }
+    }
+
+    /// The process of a node, as its lock says.
+    pub fn process(&self, node: i64) -> Process {
+        let found = subdirs(self.dir.path()).into_iter().flat_map(|dir| subdirs(&dir));
+        let locks: Vec<PathBuf> = found.map(|dir| dir.join(format!("{node}.lock"))).collect();
+        let text = locks.iter().find_map(|lock| std::fs::read_to_string(lock).ok()).expect("a lock");
+        Process(text.trim().parse().map(Pid::from_raw).expect("a process id"))
+    }
+
+    pub fn processes(&self, nodes: &[i64]) -> Vec<Process> {
+        nodes.iter().map(|node| self.process(*node)).collect()
+    }
+}
+
+fn subdirs(dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
+}
+
+/// The command, without what the environment may say about it.
+pub fn chappe() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_chappe"));
+    for name in ["RUST_LOG", "CLICOLOR_FORCE", "CHAPPE_SUPERVISOR", "CHAPPE_ONE_PROCESS"] {
+        command.env_remove(name);
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+/// A process that is not ours to wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Process(Pid);
+
+impl Process {
+    pub fn signal(self, signal: Signal) {
+        kill(self.0, signal).expect("it is there");
+    }
+
+    /// Waits until it is gone. One that nobody has reaped is.
+    pub fn gone(self) {
+        let stat = format!("/proc/{}/stat", self.0);
+        let began = Instant::now();
+        let is_there = || {
+            let state = std::fs::read_to_string(&stat).ok();
+            state.is_some_and(|text| !text.rsplit(')').next().is_some_and(|rest| rest.starts_with(" Z")))
+        };
+        while is_there() {
+            assert!(began.elapsed() < PATIENCE, "process {} stays", self.0);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// A running `chappe up`.
+pub struct Up {
+    child: Child,
+    lines: Receiver<Value>,
+    seen: Vec<Value>,
+}
+
+impl Up {
+    /// Waits for the next event of that name.
+    pub fn event(&mut self, name: &str) -> Value {
+        loop {
+            let event = self.lines.recv_timeout(PATIENCE);
+            let event = event.unwrap_or_else(|_| panic!("no `{name}` came, only {:#?}", self.seen));
+            self.seen.push(event.clone());
+            if event["event"] == name {
+                return event;
+            }
+        }
+    }
+
+    /// Waits for its end: its exit status, and everything that it said.
+    pub fn end(&mut self) -> (ExitStatus, Vec<Value>) {
+        let status = self.child.wait().expect("ours");
+        while let Ok(event) = self.lines.recv_timeout(PATIENCE) {
+            self.seen.push(event);
+        }
+        (status, self.seen.clone())
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id().cast_signed()), signal).expect("it is there");
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
