@@ -5,7 +5,6 @@ use crate::exit::CommandError;
 use crate::tool;
 use chappe_node::control_tool::CallRequest;
 use chappe_wire::{Value, value};
-use serde_json::json;
 use std::time::Duration;
 
 /// Send one request to a module and print the answer
@@ -43,6 +42,5 @@ pub(super) fn run(context: &Context, args: Args) -> Result<(), CommandError> {
     } else {
         super::say(&text);
     }
-    tracing::debug!(call = %json!({"module": call.module, "method": call.method}), "answered");
     Ok(())
 }

@@ -215,11 +215,10 @@ impl Supervisor {
 
     fn outcome(&self) -> Result<(), CommandError> {
         let given_up = self.given_up.borrow();
-        let Some((first, code)) = given_up.first_key_value() else { return Ok(()) };
+        let Some(first) = given_up.values().next() else { return Ok(()) };
         let role = |id: &i64| self.deploy.node(*id).map_or(Role::Tool, |entry| entry.role);
         let names: Vec<String> = given_up.keys().map(|id| format!("{id} ({})", role(id))).collect();
-        let code = given_up.get(&self.deploy.master().id).unwrap_or(code);
-        tracing::debug!(first, "given up");
+        let code = given_up.get(&self.deploy.master().id).unwrap_or(first);
         Err(CommandError::Ended {
             code: *code,
             message: format!("could not be started: {}", names.join(", ")),

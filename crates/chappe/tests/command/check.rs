@@ -1,10 +1,8 @@
 //! What an owner is told of a deploy.json that is wrong, or that cannot be run.
 
-mod support;
-
+use crate::support::{self, Cluster};
 use std::net::TcpListener;
 use std::path::Path;
-use support::Cluster;
 
 /// What `chappe ARGS` says in the directory of the fixtures, without this machine's paths.
 fn said(args: &[&str]) -> String {

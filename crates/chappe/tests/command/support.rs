@@ -15,13 +15,13 @@ use nix::unistd::Pid;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A deploy.json in a directory of its own.
-pub struct Cluster {
+pub(crate) struct Cluster {
     dir: tempfile::TempDir,
 }
 
 impl Cluster {
     /// With `text` as its deploy.json, in which each `PORT` becomes a port that is free.
-    pub fn new(text: &str) -> Cluster {
+    pub(crate) fn new(text: &str) -> Cluster {
         let dir = tempfile::tempdir().expect("a directory");
         let mut parts = text.split("PORT");
         let mut filled = parts.next().unwrap_or_default().to_owned();
@@ -37,7 +37,7 @@ impl Cluster {
     }
 
     /// One of each role, and two games.
-    pub fn small() -> Cluster {
+    pub(crate) fn small() -> Cluster {
         Cluster::new(
             r#"{"cluster": "small", "master": {"serverid": 1, "port": PORT},
                 "proxy": [{"serverid": 5, "port": PORT}], "lobby": [{"serverid": 10}],
@@ -46,24 +46,24 @@ impl Cluster {
         )
     }
 
-    pub fn deploy(&self) -> PathBuf {
+    pub(crate) fn deploy(&self) -> PathBuf {
         self.dir.path().join("deploy.json")
     }
 
     /// `chappe NAME DEPLOY ARGS`, to be started.
-    pub fn command(&self, name: &str, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, name: &str, args: &[&str]) -> Command {
         let mut command = chappe();
         command.arg(name).arg(self.deploy()).args(args).env("XDG_RUNTIME_DIR", self.dir.path());
         command
     }
 
     /// Runs `chappe NAME DEPLOY ARGS` to its end.
-    pub fn run(&self, name: &str, args: &[&str]) -> Output {
+    pub(crate) fn run(&self, name: &str, args: &[&str]) -> Output {
         self.command(name, args).output().expect("it runs")
     }
 
     /// As [`Cluster::run`] with `--json`: the exit code, and what it prints.
-    pub fn ask(&self, name: &str, args: &[&str]) -> (Option<i32>, Value) {
+    pub(crate) fn ask(&self, name: &str, args: &[&str]) -> (Option<i32>, Value) {
         let args: Vec<&str> = args.iter().copied().chain(["--json"]).collect();
         let output = self.run(name, &args);
         let printed = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
@@ -71,7 +71,7 @@ impl Cluster {
     }
 
     /// Starts it with `chappe up`.
-    pub fn up(&self, args: &[&str]) -> Up {
+    pub(crate) fn up(&self, args: &[&str]) -> Up {
         let mut command = self.command("up", &["--json"]);
         let mut child = command.args(args).stdout(Stdio::piped()).spawn().expect("it starts");
         let stdout = BufReader::new(child.stdout.take().expect("piped"));
@@ -89,14 +89,14 @@ impl Cluster {
     }
 
     /// The process of a node, as its lock says.
-    pub fn process(&self, node: i64) -> Process {
+    pub(crate) fn process(&self, node: i64) -> Process {
         let found = subdirs(self.dir.path()).into_iter().flat_map(|dir| subdirs(&dir));
         let locks: Vec<PathBuf> = found.map(|dir| dir.join(format!("{node}.lock"))).collect();
         let text = locks.iter().find_map(|lock| std::fs::read_to_string(lock).ok()).expect("a lock");
         Process(text.trim().parse().map(Pid::from_raw).expect("a process id"))
     }
 
-    pub fn processes(&self, nodes: &[i64]) -> Vec<Process> {
+    pub(crate) fn processes(&self, nodes: &[i64]) -> Vec<Process> {
         nodes.iter().map(|node| self.process(*node)).collect()
     }
 }
@@ -107,7 +107,7 @@ fn subdirs(dir: &Path) -> Vec<PathBuf> {
 }
 
 /// The command, without what the environment may say about it.
-pub fn chappe() -> Command {
+pub(crate) fn chappe() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_chappe"));
     for name in ["RUST_LOG", "CLICOLOR_FORCE", "CHAPPE_SUPERVISOR", "CHAPPE_ONE_PROCESS"] {
         command.env_remove(name);
@@ -118,15 +118,15 @@ pub fn chappe() -> Command {
 
 /// A process that is not ours to wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Process(Pid);
+pub(crate) struct Process(Pid);
 
 impl Process {
-    pub fn signal(self, signal: Signal) {
+    pub(crate) fn signal(self, signal: Signal) {
         kill(self.0, signal).expect("it is there");
     }
 
     /// Waits until it is gone. One that nobody has reaped is.
-    pub fn gone(self) {
+    pub(crate) fn gone(self) {
         let stat = format!("/proc/{}/stat", self.0);
         let began = Instant::now();
         let is_there = || {
@@ -141,7 +141,7 @@ impl Process {
 }
 
 /// A running `chappe up`.
-pub struct Up {
+pub(crate) struct Up {
     child: Child,
     lines: Receiver<Value>,
     seen: Vec<Value>,
@@ -149,7 +149,7 @@ pub struct Up {
 
 impl Up {
     /// Waits for the next event of that name.
-    pub fn event(&mut self, name: &str) -> Value {
+    pub(crate) fn event(&mut self, name: &str) -> Value {
         loop {
             let event = self.lines.recv_timeout(PATIENCE);
             let event = event.unwrap_or_else(|_| panic!("no `{name}` came, only {:#?}", self.seen));
@@ -161,7 +161,7 @@ impl Up {
     }
 
     /// Waits for its end: its exit status, and everything that it said.
-    pub fn end(&mut self) -> (ExitStatus, Vec<Value>) {
+    pub(crate) fn end(&mut self) -> (ExitStatus, Vec<Value>) {
         let status = self.child.wait().expect("ours");
         while let Ok(event) = self.lines.recv_timeout(PATIENCE) {
             self.seen.push(event);
@@ -169,7 +169,7 @@ impl Up {
         (status, self.seen.clone())
     }
 
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.child.id().cast_signed()), signal).expect("it is there");
     }
 }

@@ -1,9 +1,7 @@
 //! `chappe up` with real processes: how they come, die, come back and go.
 
-mod support;
-
+use crate::support::{Cluster, Process};
 use nix::sys::signal::Signal;
-use support::Cluster;
 
 const NODES: [i64; 6] = [1, 5, 10, 20, 21, 30];
 
@@ -45,7 +43,7 @@ fn a_cluster_comes_up_answers_and_leaves_nothing_behind() {
     let (status, said) = up.end();
     assert_eq!(status.code(), Some(0), "{said:#?}");
     assert!(said.iter().all(|event| event["event"] != "killing"), "{said:#?}");
-    processes.into_iter().for_each(support::Process::gone);
+    processes.into_iter().for_each(Process::gone);
     assert_eq!(cluster.ask("nodes", &[]).0, Some(5));
 }
 
@@ -74,7 +72,7 @@ fn a_killed_supervisor_leaves_no_orphan_not_even_a_frozen_one() {
     let processes = cluster.processes(&NODES);
     cluster.process(20).signal(Signal::SIGSTOP);
     up.signal(Signal::SIGKILL);
-    processes.into_iter().for_each(support::Process::gone);
+    processes.into_iter().for_each(Process::gone);
 }
 
 #[test]
@@ -87,7 +85,7 @@ fn a_node_behind_a_script_is_no_orphan_either() {
     up.event("ready");
     let processes = cluster.processes(&[1, 2]);
     up.signal(Signal::SIGKILL);
-    processes.into_iter().for_each(support::Process::gone);
+    processes.into_iter().for_each(Process::gone);
 }
 
 #[test]
@@ -101,7 +99,7 @@ fn a_frozen_node_does_not_hold_up_the_end() {
     let killing = up.event("killing");
     assert_eq!((&killing["nodes"], &killing["asked"]), (&serde_json::json!([30]), &false.into()));
     assert_eq!(up.end().0.code(), Some(0));
-    processes.into_iter().for_each(support::Process::gone);
+    processes.into_iter().for_each(Process::gone);
 }
 
 #[test]
@@ -116,7 +114,7 @@ fn a_second_ctrl_c_does_not_wait_for_anyone() {
     up.signal(Signal::SIGINT);
     assert_eq!(up.event("killing")["asked"], true);
     assert_eq!(up.end().0.code(), Some(0));
-    processes.into_iter().for_each(support::Process::gone);
+    processes.into_iter().for_each(Process::gone);
 }
 
 #[test]

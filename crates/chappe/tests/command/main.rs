@@ -1,0 +1,5 @@
+//! The command, as its users meet it: real processes, exit codes, and what is printed.
+
+mod check;
+mod processes;
+mod support;
