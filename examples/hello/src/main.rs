@@ -1,8 +1,7 @@
 //! A lobby that greets its players, and a mail service that it asks.
 
 use chappe::system::{ServerSystem, ServiceSystem};
-use chappe::{App, Node, PlayerId};
-use std::{process::ExitCode, time::Duration};
+use chappe::{App, DEFAULT_TIMEOUT, Node, PlayerId, value};
 
 #[derive(serde::Deserialize)]
 struct Entered {
@@ -10,21 +9,19 @@ struct Entered {
     uid: u64,
 }
 
-fn main() -> ExitCode {
+fn main() -> std::process::ExitCode {
     App::new().server("lobby", lobby).service("service_mail", mail).main()
 }
 
 fn lobby(node: &Node) -> Result<(), String> {
     let lobby = ServerSystem::new(node, "hello", "lobby");
-    let greeter = lobby.clone();
+    let here = lobby.clone();
     lobby.listen_engine("AddServerPlayerEvent", move |event| {
-        let Ok(player) = event.data::<Entered>() else { return };
-        let lobby = greeter.clone();
-        greeter.spawn(async move {
-            let count =
-                lobby.request_to_service_mod("service_mail", "Count", &player.uid, Duration::from_secs(1));
+        let (Ok(player), lobby) = (event.data::<Entered>(), here.clone()) else { return };
+        here.spawn(async move {
+            let count = lobby.request_to_service_mod("service_mail", "Count", &player.uid, DEFAULT_TIMEOUT);
             let letters: u64 = count.await.unwrap_or(0);
-            let _ = lobby.notify_to_client(player.id, "Welcome", &chappe::value!({"letters": letters}));
+            let _ = lobby.notify_to_client(player.id, "Welcome", &value!({"letters": letters}));
         });
     });
     Ok(())

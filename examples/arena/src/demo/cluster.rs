@@ -56,6 +56,7 @@ impl Cluster {
             .stderr(log)
             .spawn()
             .map_err(told("the supervisor"))?;
+        super::signals::end_with_us(supervisor.id(), dir.path())?;
         let mut cluster = Cluster { deploy, supervisor, dir };
         match cluster.wait_until_ready() {
             Ok(()) => Ok(cluster),

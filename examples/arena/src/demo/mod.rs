@@ -5,15 +5,14 @@ pub(crate) mod account;
 mod cluster;
 mod kill;
 mod progress;
+mod rest;
+mod signals;
 mod table;
 mod watch;
 
 pub(crate) use watch::Watch;
 
 use crate::bot::{Bot, Habit};
-use account::Books;
-use chappe::Row;
-use chappe::control_tool::Reports;
 use clap::Parser;
 use cluster::Cluster;
 use kill::Kill;
@@ -31,10 +30,6 @@ const FIRST_UID: u64 = 5_000_000_000;
 const THREADS: usize = 2;
 /// Between two looks at the cluster.
 const LOOK: Duration = Duration::from_millis(50);
-/// How long the cluster may take to come to rest when everyone has gone.
-const REST: Duration = Duration::from_secs(15);
-/// So many looks in a row must find nothing new.
-const STILL: usize = 4;
 
 /// Start a cluster, let bots play on it, kill a game, and account for every message
 #[derive(Debug, Parser)]
@@ -53,6 +48,9 @@ struct Args {
     /// For how many seconds they play
     #[arg(long, default_value_t = 20)]
     seconds: u64,
+    /// Each row must happen at least so often between different processes
+    #[arg(long, default_value_t = 100)]
+    least: u64,
 }
 
 /// Runs the demo.
@@ -94,21 +92,13 @@ fn run(args: &Args) -> Result<Vec<String>, String> {
     }
     say("       all bots have logged out");
     let mut faults = kill.faults();
-    let reports = rest(&cluster, &mut faults)?;
-    let problems: u64 = ["handler_panics", "sequence_gaps", "duplicate_frames", "protocol_errors"]
-        .iter()
-        .filter_map(|name| {
-            let count = reports.reports.iter().filter_map(|report| report.named.get(*name)).sum::<u64>();
-            (count > 0).then(|| faults.push(format!("{name}: {count}")))
-        })
-        .count() as u64;
-    let books =
-        Books { reports: reports.reports, proxies: cluster.proxies().collect(), clients: watch.clients() };
+    let (books, wrong) = rest::books(&cluster, &watch)?;
+    faults.extend(wrong);
     let lines = books.lines();
     say("");
     say(&table::draw(&lines));
-    faults.extend(table::faults(&lines));
-    summary(&watch, problems);
+    faults.extend(table::faults(&lines, args.least));
+    tell_of_bots(&watch);
     match cluster.stop() {
         Ok(took) => say(&format!("The cluster ended {took:.1?} after it was asked to.")),
         Err(why) => faults.push(why),
@@ -168,61 +158,14 @@ fn habit(n: u64) -> Habit {
     }
 }
 
-/// Waits until nothing moves any more: look after look, no counter has changed and nothing waits.
-fn rest(cluster: &Cluster, faults: &mut Vec<String>) -> Result<Reports, String> {
-    let since = Instant::now();
-    let (mut before, mut still) = (None, 0);
-    loop {
-        let reports = cluster.reports()?;
-        let is_complete = reports.missing.is_empty() && reports.reports.len() == cluster.deploy.nodes.len();
-        let now: Vec<_> = reports
-            .reports
-            .iter()
-            .map(|report| {
-                (report.node, moving(&report.sent), moving(&report.delivered), report.dropped.clone())
-            })
-            .collect();
-        // The master's own report is made while it asks for the others': something always waits there.
-        let others = || reports.reports.iter().filter(|report| report.node.0 != cluster.deploy.master().id);
-        let waits =
-            |name: &str| others().any(|report| report.named.get(name).is_some_and(|count| *count > 0));
-        let is_still = before.as_ref() == Some(&now) && !waits("pending_requests") && !waits("queued_bytes");
-        still = if is_complete && is_still { still + 1 } else { 0 };
-        if still >= STILL {
-            return Ok(reports);
-        }
-        if since.elapsed() > REST {
-            let missing = reports.missing.len();
-            faults.push(format!(
-                "the cluster did not come to rest within {REST:?}; {missing} reports are missing"
-            ));
-            return Ok(reports);
-        }
-        before = Some(now);
-        sleep(LOOK);
-    }
-}
-
-/// The counts of messages: the runtime's own never rest.
-fn moving(counts: &account::Counts) -> account::Counts {
-    counts
-        .iter()
-        .filter(|(code, _)| **code != Row::Internal.code())
-        .map(|(code, count)| (*code, *count))
-        .collect()
-}
-
-fn summary(watch: &Watch, problems: u64) {
+fn tell_of_bots(watch: &Watch) {
     let counters: Vec<String> =
         watch.counters().iter().map(|(what, count)| format!("{what} {count}")).collect();
-    say(&format!("Bots: {}. Problems counted by nodes: {problems}.", counters.join(", ")));
+    say(&format!("Bots: {}.", counters.join(", ")));
     let troubles = watch.troubles();
     if !troubles.is_empty() {
-        say(&format!(
-            "{} times a bot was told no, first: {}",
-            troubles.len(),
-            troubles[..troubles.len().min(5)].join("; ")
-        ));
+        let first = &troubles[..troubles.len().min(3)];
+        say(&format!("{} times a bot was told no; first: {}", troubles.len(), first.join("; ")));
     }
 }
 
