@@ -39,7 +39,10 @@ pub(super) fn run(context: &Context, args: Args) -> Result<(), CommandError> {
     let to = target(&deploy, &args.target)?;
     let Args { namespace, system, event, data, .. } = args;
     let request = SendRequest { to, namespace, system, event, data };
-    let outcome: SendOutcome = tool::ask(&deploy, "send", &request, super::ASK)?;
+    let mut outcome: SendOutcome = tool::ask(&deploy, "send", &request, super::ASK)?;
+    // They come in the order in which nodes answered.
+    outcome.reached.sort();
+    outcome.missing.sort();
     let missing: Vec<_> = outcome
         .missing
         .iter()
