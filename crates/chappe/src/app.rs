@@ -105,3 +105,23 @@ impl fmt::Debug for App {
             .finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setup_for_every_type_does_not_hide_one_for_its_own() {
+        let app = App::new()
+            .server("lobby", |_| Err("lobby".into()))
+            .server("*", |_| Err("any server".into()))
+            .service("service_mail", |_| Err("mail".into()));
+        let node = Node::new(chappe_node::Config::new("c", 1.into(), Role::Lobby, "lobby"));
+        let said = |role, node_type| app.setup_of(role, node_type).map(|setup| setup(&node).unwrap_err());
+        assert_eq!(said(Role::Lobby, "lobby").as_deref(), Some("lobby"));
+        assert_eq!(said(Role::Game, "bw4").as_deref(), Some("any server"));
+        assert_eq!(said(Role::Service, "service_mail").as_deref(), Some("mail"));
+        assert_eq!(said(Role::Service, "lobby"), None);
+        assert_eq!(said(Role::Proxy, "lobby"), None);
+    }
+}

@@ -34,3 +34,22 @@ fn declared(deploy: &Deploy) -> Declared {
         modules: deploy.declared_modules().into_keys().collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_to_a_module_that_only_another_entry_declares_is_waited_for() {
+        let text = r#"{"cluster": "c", "master": {"serverid": 1}, "limits": {"players": 9},
+            "lobby": [{"serverid": 2}, {"serverid": 3, "max_players": 0}],
+            "service": [{"serverid": 4, "type": "service_mail", "module_names": "mail"}]}"#;
+        let (deploy, _) = Deploy::parse(text, "deploy.json").unwrap();
+        let config = |id| node_config(&deploy, deploy.node(id).unwrap());
+        assert_eq!(config(2).declared.modules, ["mail", "service_mail"]);
+        assert_eq!(config(2).declared.nodes.len(), 4);
+        assert_eq!((config(2).limits.players, config(3).limits.players), (9, 0));
+        assert_eq!(config(4).modules, ["mail"]);
+        assert!(config(2).incarnation < config(2).incarnation, "a later life counts as later");
+    }
+}

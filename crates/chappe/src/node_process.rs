@@ -62,11 +62,9 @@ async fn tell_ready(node: Node, on_ready: impl FnOnce()) {
     node.on_view(move |_| notify.notify_one());
     let is_known =
         || node.with_view(|view| view.member(node.id()).is_some_and(|me| me.state == State::Ready));
-    loop {
-        let _ = timeout(HEARD, changed.notified()).await;
-        if node.state() != State::Starting
-            && (is_known() || timeout(HEARD, changed.notified()).await.is_err())
-        {
+    while !is_known() {
+        let was_ready = node.state() == State::Ready;
+        if timeout(HEARD, changed.notified()).await.is_err() && was_ready {
             break;
         }
     }
