@@ -263,7 +263,8 @@ impl Conn for FaultConn {
         let written = net.tamper.pass(&from.filled()[..room]);
         from.consume(room);
         let delay = net.delays.get(&(sender, receiver)).copied().unwrap_or_default();
-        let jitter = Duration::from_micros(net.rng.range(20, 400));
+        // Whole milliseconds: the runtime's clock stands anywhere within one, and a fraction would round by chance.
+        let jitter = Duration::from_millis(net.rng.below(3));
         // Now and then a write arrives in two pieces.
         let cut = if written.len() > 1 && net.rng.percent(10) {
             net.rng.range(1, written.len() as u64) as usize

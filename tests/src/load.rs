@@ -4,7 +4,7 @@
 use crate::oracle::{Handling, Kind, Life, Oracle};
 use crate::rng::Rng;
 use chappe_node::system::System;
-use chappe_node::{Address, Event, Node, SendError, Sent, State, To};
+use chappe_node::{Address, Changed, Event, Node, SendError, Sent, State, To};
 use chappe_wire::{NodeId, PushTo, Role, Row};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -38,6 +38,12 @@ impl Part {
     pub fn listen(&self) {
         let part = self.clone();
         self.node.listen("sim", "load", "E", 0, move |event: Event<'_>| part.on_event(&event));
+        let part = self.clone();
+        self.node.on_view(move |change| {
+            if let Changed::Gone(member) = change {
+                part.oracle.parts(part.life.node, member.id);
+            }
+        });
         let module = match self.node.config().role {
             Role::Service => self.node.config().node_type.clone(),
             Role::Master => MASTER_MODULE.to_owned(),
@@ -148,12 +154,12 @@ impl Part {
             _ => Address::Service(to),
         };
         let id = self.oracle.sends(self.life, Kind::Event(to), false);
-        self.sent(id, self.node.send(row, address, &topic(&self.node), &id));
+        self.sent(id, Some(to), self.node.send(row, address, &topic(&self.node), &id));
     }
 
     fn broadcast(&self, row: Row, address: Address<'_>) {
         let id = self.oracle.sends(self.life, Kind::Broadcast, false);
-        self.sent(id, self.node.send(row, address, &topic(&self.node), &id));
+        self.sent(id, None, self.node.send(row, address, &topic(&self.node), &id));
     }
 
     fn push_to_player(&self) {
@@ -161,7 +167,7 @@ impl Part {
         if !players.is_empty() {
             let player = self.rng.pick(&players);
             let id = self.oracle.sends(self.life, Kind::Event(player.proxy), false);
-            self.sent(id, self.node.push_to_player(player.id, &topic(&self.node), &id));
+            self.sent(id, Some(player.proxy), self.node.push_to_player(player.id, &topic(&self.node), &id));
         }
     }
 
@@ -169,10 +175,11 @@ impl Part {
         let proxy = self.any(|role| role == Role::Proxy);
         let id = self.oracle.sends(self.life, Kind::Event(proxy), false);
         let to = PushTo::Uid(self.rng.below(6));
-        self.sent(id, self.node.push(Row::ServiceToClient, proxy, to, &topic(&self.node), &id));
+        self.sent(id, Some(proxy), self.node.push(Row::ServiceToClient, proxy, to, &topic(&self.node), &id));
     }
 
-    fn sent(&self, id: u64, sent: Result<Sent, SendError>) {
+    fn sent(&self, id: u64, to: Option<NodeId>, sent: Result<Sent, SendError>) {
+        to.into_iter().for_each(|to| self.means(id, to));
         match sent {
             Err(error) => self.oracle.refused(id, error.reason()),
             Ok(sent) if self.rng.percent(30) => {
@@ -182,6 +189,12 @@ impl Part {
             }
             Ok(_) => {}
         }
+    }
+
+    /// Tells which life of `to` this node knows.
+    pub fn means(&self, id: u64, to: NodeId) {
+        let known = self.node.with_view(|view| view.member(to).map(|member| member.incarnation));
+        known.into_iter().for_each(|life| self.oracle.means(id, Life { node: to, life }));
     }
 
     fn request(&self) {
@@ -198,7 +211,7 @@ impl Part {
             view.members().any(|at| at.state == State::Ready && at.modules.iter().any(|name| name == module))
         });
         let saw_master = self.node.with_view(|view| view.master().is_some());
-        let kind = if module == "nobody" { Kind::ToNobody } else { Kind::Request(timeout) };
+        let kind = if module == "nobody" { Kind::ToNobody(timeout) } else { Kind::Request(timeout) };
         let id = self.oracle.sends(self.life, kind, !is_up);
         let (row, to) = match self.rng.below(3) {
             0 => (Row::RequestToService, To::Module),

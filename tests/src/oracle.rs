@@ -9,10 +9,8 @@ pub mod accounts;
 
 use chappe_node::Receipt;
 use chappe_wire::{NodeId, Reason};
-use rustc_hash::FxHasher;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::Hasher;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -41,11 +39,14 @@ pub enum Kind {
     Broadcast,
     /// A request, to be answered within the time.
     Request(Duration),
-    /// A request to a module that nobody has or declares.
-    ToNobody,
+    /// The same, to a module that nobody has or declares.
+    ToNobody(Duration),
     /// An answer to the request of that number.
     Answer(u64),
 }
+
+/// A step of the trace: when (nanoseconds), what, which message, who, and one more number.
+pub type Entry = (u64, u64, u64, Life, u64);
 
 /// What a handler does with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +63,8 @@ struct Message {
     from: Life,
     kind: Kind,
     at: Duration,
+    /// For an event: the life of the receiver that the sender knew of.
+    meant: Option<Life>,
     /// The call was refused: nothing may arrive.
     refused: bool,
     /// It may have waited for a provider, so it need not keep its place.
@@ -92,8 +95,7 @@ struct State {
     /// Requests that ended with what a handler, or the runtime for it, has answered.
     taken: u64,
     violations: Vec<String>,
-    trace: FxHasher,
-    entries: u64,
+    trace: Vec<Entry>,
     story: Vec<String>,
 }
 
@@ -101,6 +103,10 @@ struct State {
 const SLACK: Duration = Duration::from_millis(5);
 /// How late the news of a death may be: the longest delay on the way, and a margin.
 const NEWS: Duration = Duration::from_millis(700);
+
+/// How long after a message the death of its receiver can still explain that it never arrived: the longest freeze
+/// or silence, and the longest delay.
+const LOST: Duration = Duration::from_secs(6);
 
 impl Default for Oracle {
     fn default() -> Self {
@@ -116,8 +122,7 @@ impl Default for Oracle {
             silent: Vec::new(),
             taken: 0,
             violations: Vec::new(),
-            trace: FxHasher::default(),
-            entries: 0,
+            trace: Vec::new(),
             story: Vec::new(),
         })))
     }
@@ -133,6 +138,7 @@ impl Oracle {
             from,
             kind,
             at,
+            meant: None,
             refused: false,
             may_wait,
             outcome: None,
@@ -141,6 +147,11 @@ impl Oracle {
             answered: false,
         });
         id
+    }
+
+    /// The sender of an event knows that life of its receiver.
+    pub fn means(&self, id: u64, life: Life) {
+        self.0.borrow_mut().messages[id as usize].meant = Some(life);
     }
 
     /// The call that sends it has returned an error.
@@ -220,7 +231,7 @@ impl Oracle {
             Err(Reason::HandlerFailed) if message.handling != Some(Handling::Drops) => {
                 wrong.push(format!("request {id} ended as HandlerFailed, and no handler failed"));
             }
-            Err(Reason::NoProvider) if kind != Kind::ToNobody => {
+            Err(Reason::NoProvider) if !matches!(kind, Kind::ToNobody(_)) => {
                 wrong.push(format!("request {id} found no provider, and one is declared"));
             }
             Err(Reason::NoMethod | Reason::BadData | Reason::WrongRole) => {
@@ -228,7 +239,10 @@ impl Oracle {
             }
             _ => {}
         }
-        if kind == Kind::ToNobody && saw_master && (outcome != Err(Reason::NoProvider) || now > at + SLACK) {
+        if matches!(kind, Kind::ToNobody(_))
+            && saw_master
+            && (outcome != Err(Reason::NoProvider) || now > at + SLACK)
+        {
             wrong.push(format!("request {id} to nobody ended as {outcome:?} after {:?}", now - at));
         }
         wrong.into_iter().for_each(|text| state.broken(text));
@@ -315,7 +329,8 @@ impl Oracle {
     /// A player entered (`AddServerPlayerEvent`) or left (`DelServerPlayerEvent`) a server.
     pub fn player(&self, server: Life, uid: u64, epoch: u64, is_here: bool) {
         let mut state = self.0.borrow_mut();
-        state.note(8, epoch, server, u64::from(is_here));
+        // Not the epoch, which a master takes from the wall clock.
+        state.note(8, uid, server, u64::from(is_here));
         let here = state.here.entry(server).or_default();
         if is_here {
             here.insert(epoch, uid);
@@ -350,23 +365,22 @@ impl Oracle {
         self.0.borrow().messages.len()
     }
 
-    /// Judges what only the end can show; everything that was wrong, the story, the trace's hash.
-    pub fn judge(&self) -> (Vec<String>, Vec<String>, u64) {
+    /// Judges what only the end can show; everything that was wrong, the story, and the trace.
+    pub fn judge(&self) -> (Vec<String>, Vec<String>, Vec<Entry>) {
         let mut state = self.0.borrow_mut();
         let end = state.now();
         let mut wrong = Vec::new();
         for (id, message) in state.messages.iter().enumerate() {
             match message.kind {
-                Kind::Request(timeout) => wrong.extend(state.judge_request(id, message, timeout, end)),
-                Kind::Event(to) => wrong.extend(state.judge_event(id, message, to)),
-                Kind::ToNobody if message.outcome.is_none() && state.outlived(message.from, message.at) => {
-                    wrong.push(format!("request {id} to nobody never ended"));
+                Kind::Request(timeout) | Kind::ToNobody(timeout) => {
+                    wrong.extend(state.judge_request(id, message, timeout, end))
                 }
+                Kind::Event(to) => wrong.extend(state.judge_event(id, message, to)),
                 _ => {}
             }
         }
         wrong.into_iter().for_each(|text| state.broken(text));
-        (state.violations.clone(), state.story.clone(), state.trace.finish())
+        (state.violations.clone(), state.story.clone(), state.trace.clone())
     }
 }
 
@@ -377,10 +391,7 @@ impl State {
 
     fn note(&mut self, what: u64, id: u64, who: Life, more: u64) {
         let now = self.now().as_nanos() as u64;
-        for number in [now, what, id, who.node.0 as u64, who.life, more] {
-            self.trace.write_u64(number);
-        }
-        self.entries += 1;
+        self.trace.push((now, what, id, who, more));
     }
 
     fn broken(&mut self, text: String) {
@@ -388,11 +399,6 @@ impl State {
             let at = self.now().as_secs_f64();
             self.violations.push(format!("{at:.3}s {text}"));
         }
-    }
-
-    /// Whether a life stood for a while after `at`.
-    fn outlived(&self, life: Life, at: Duration) -> bool {
-        self.died.get(&life).is_none_or(|died| *died > at + SLACK)
     }
 
     /// When what is due at `due` can have been done by a node that stands still now and then.
@@ -446,7 +452,10 @@ impl State {
         if message.refused || !message.seen.is_empty() || from.node == to {
             return None;
         }
-        let died = |life: &Life, at: &Duration| (life.node == to || *life == from) && *at >= message.at;
+        // A dead life may be known for alive for a while: what went to it is lost.
+        let died = |life: &Life, at: &Duration| {
+            (Some(*life) == message.meant || *life == from && *at >= message.at) && *at <= message.at + LOST
+        };
         let parted = |(a, b, at): &(NodeId, NodeId, Duration)| {
             ((*a, *b) == (from.node, to) || (*b, *a) == (from.node, to)) && *at >= message.at
         };

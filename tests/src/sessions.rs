@@ -141,6 +141,7 @@ impl Door {
             (Row::ClientToService, to, Kind::Event(to))
         };
         let id = part.oracle.sends(part.life, kind, false);
+        part.means(id, to);
         let Ok(data) = value::encode(&id) else { return };
         part.node.stats().sent(row, 1);
         let meta = Meta { row, stamp: 0, origin };

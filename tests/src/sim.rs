@@ -8,7 +8,7 @@ mod script;
 
 use crate::fault::{Net, Trick};
 use crate::load::{MASTER_MODULE, Part};
-use crate::oracle::{Life, Oracle, accounts};
+use crate::oracle::{Entry, Life, Oracle, accounts};
 use crate::rng::Rng;
 use crate::sessions::Door;
 use chappe_master::Master;
@@ -53,8 +53,8 @@ pub struct Outcome {
     pub violations: Vec<String>,
     /// The faults, in order.
     pub story: Vec<String>,
-    /// The same for the same seed.
-    pub trace: u64,
+    /// Every step, the same for the same seed.
+    pub trace: Vec<Entry>,
     /// Messages that were sent.
     pub messages: usize,
     /// How often the link's trick was played.
@@ -255,7 +255,7 @@ impl Cluster {
         for wrong in accounts::audit(&books, |life| dead.contains(&life)) {
             self.oracle.wrong(wrong);
         }
-        let late: u64 = books.values().filter_map(|book| book.named.get("late_answers")).sum();
+        let late = accounts::late_answers(&books);
         let left = self.oracle.answers_left();
         if late > left {
             self.oracle.wrong(format!("{late} answers came late, and only {left} can have"));

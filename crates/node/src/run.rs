@@ -49,7 +49,7 @@ impl Node {
         self.serve_runtime();
         tokio::task::spawn_local(Rc::clone(inner).flusher());
         tokio::task::spawn_local(Rc::clone(inner).housekeeping());
-        tokio::task::spawn_local(Rc::clone(inner).accept(listener));
+        let accepting = tokio::task::spawn_local(Rc::clone(inner).accept(listener));
 
         let is_master = self.config().role == Role::Master;
         let heart = self.start_heart(link, beats, is_master)?;
@@ -80,6 +80,8 @@ impl Node {
             () = self.stopped_early() => Ok(()),
         };
         self.leave().await;
+        // From here on another life may have the id, in this process too.
+        accepting.abort();
         drop(heart);
         result
     }
@@ -131,8 +133,15 @@ impl Node {
         };
         match beats {
             Beats::Task => {
-                tokio::task::spawn_local(pulse::beat(heart));
-                Ok(None)
+                let (stop, stopped) = tokio::sync::oneshot::channel();
+                tokio::task::spawn_local(async move {
+                    tokio::select! {
+                        biased;
+                        _ = stopped => {}
+                        () = pulse::beat(heart) => {}
+                    }
+                });
+                Ok(Some(stop))
             }
             Beats::Thread => pulse::on_thread(heart)
                 .map(Some)

@@ -3,7 +3,7 @@
 
 use super::Life;
 use chappe_node::Report;
-use chappe_wire::Row;
+use chappe_wire::{Reason, Row};
 use std::collections::BTreeMap;
 
 /// What the books of all lives say, held against each other. The sender that died need not know what was under
@@ -41,6 +41,13 @@ pub fn audit(books: &BTreeMap<Life, Report>, died: impl Fn(Life) -> bool) -> Vec
     }
     wrong.extend(conserve(books, &under_way));
     wrong
+}
+
+/// Answers that came to a caller that no longer waited.
+pub fn late_answers(books: &BTreeMap<Life, Report>) -> u64 {
+    let late = (Row::ResponseToServer.code(), Reason::DeadlineExceeded);
+    let dropped = books.values().flat_map(|book| &book.dropped);
+    dropped.filter(|(row, reason, _)| (*row, *reason) == late).map(|(.., count)| count).sum()
 }
 
 /// Over the whole cluster, row by row: sent = delivered + dropped + under way. Events only: a request that waits
