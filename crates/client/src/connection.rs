@@ -33,7 +33,7 @@ const SILENCE: (Duration, Duration) = (Duration::from_secs(20), Duration::from_s
 /// Messages written or read before the other side has its turn.
 const TURN: usize = 256;
 /// Bots come by the thousand: the library's own 128 KiB would be felt.
-const READ_BYTES: usize = 8 * 1024;
+const READ_BYTES: usize = 4 * 1024;
 /// The largest frame that is taken from a proxy.
 const FRAME_BYTES: usize = 64 << 20;
 

@@ -7,9 +7,13 @@ use chappe_node::control::{self, Enter, Entered, Move, Relocate};
 use chappe_node::{Failure, To};
 use chappe_wire::client::{Moved, ToClient};
 use chappe_wire::{NodeId, Reason, Row};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
 
 /// How many other lobbies are tried when a server does not take the player.
 const RELOCATIONS: usize = 3;
+/// Between two looks for a lobby for the player of a lost server.
+const REFUGE_PAUSE: Duration = Duration::from_millis(250);
 
 /// Why a player is to be placed.
 #[derive(Debug)]
@@ -90,7 +94,10 @@ impl Proxy {
             }
             Why::Lost(server) => {
                 shared.borrow_mut().server = None;
-                (self.relocate(epoch, server).await?, String::new())
+                match self.refuge(shared, server).await? {
+                    Some(lobby) => (lobby, String::new()),
+                    None => return Ok(None),
+                }
             }
         };
         for tries_left in (0..=RELOCATIONS).rev() {
@@ -128,6 +135,29 @@ impl Proxy {
             };
         }
         Ok(None)
+    }
+
+    /// A lobby for the player of a lost server. Where there is none at the moment (the only lobby restarts, or the
+    /// master does), waits for one as long as it would for a client. `None`: the session has ended meanwhile.
+    async fn refuge(&self, shared: &SharedSession, lost: NodeId) -> Result<Option<NodeId>, Failure> {
+        let epoch = shared.borrow().epoch;
+        let deadline = Instant::now() + self.options().resume;
+        let mut not = lost;
+        loop {
+            let answer = self.relocate(epoch, not).await;
+            if shared.borrow().has_ended {
+                return Ok(None);
+            }
+            match answer {
+                Ok(lobby) => return Ok(Some(lobby)),
+                Err(failure) if Instant::now() >= deadline || failure.reason == Reason::PlayerOffline => {
+                    return Err(failure);
+                }
+                Err(_) => sleep(REFUGE_PAUSE).await,
+            }
+            // If the lost one is back, it is another life of it, and welcome.
+            not = self.0.node.id();
+        }
     }
 
     async fn relocate(&self, epoch: u64, not: NodeId) -> Result<NodeId, Failure> {

@@ -220,6 +220,23 @@ fn players_of_a_lost_server_stand_in_a_lobby_a_moment_later() {
 }
 
 #[test]
+fn players_of_the_only_lobby_wait_for_it_to_come_back() {
+    run(async || {
+        let (cluster, _, _, url, lobby) = Cluster::small(ProxyOptions::default()).await;
+        let client = login(&url, 7).await;
+        lobby.system.node().stop();
+        until("it is gone", || cluster.master.as_ref().unwrap().connected_servers().is_empty()).await;
+        client.notify_to_server("Test", "Client", "Say", &1).unwrap();
+        let again = cluster.server(LOBBY, Role::Lobby, "lobby").await;
+        let moved = client.next_event().await;
+        let here =
+            |event: &ClientEvent| matches!(event, ClientEvent::Moved { server: LOBBY, is_transfer: false });
+        assert!(moved.as_ref().is_some_and(here), "{moved:?}");
+        until("what was held arrives", || numbers(&again.heard, client.player_id()) == [1]).await;
+    });
+}
+
+#[test]
 fn without_a_lobby_the_client_is_told_why() {
     run(async || {
         let cluster = Cluster::new().await;

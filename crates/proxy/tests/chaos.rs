@@ -1,0 +1,183 @@
+//! Transfers, dropped sockets and lost servers all at once: what arrives is still in order, and exactly once.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
+mod support;
+
+use chappe_client::ClientEvent;
+use chappe_proxy::ProxyOptions;
+use chappe_wire::{Reason, Role, Row};
+use std::time::Duration;
+use support::*;
+
+/// Numbers that look random and are the same in every run.
+struct Seeded(u64);
+
+impl Seeded {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound
+    }
+}
+
+fn generous() -> ProxyOptions {
+    ProxyOptions { client_burst: 1_000_000, client_rate: 1_000_000, ..ProxyOptions::default() }
+}
+
+#[test]
+fn moves_and_dropped_sockets_together_lose_and_double_nothing() {
+    for seed in 1..6 {
+        run(async || chaos(seed).await);
+    }
+}
+
+async fn chaos(seed: u64) {
+    let (cluster, node, proxy, url, lobby) = Cluster::small(generous()).await;
+    let game = cluster.server(GAME, Role::Game, "duel").await;
+    let (mail, _) = cluster.service(MAIL).await;
+    knows(&node, GAME).await;
+    knows(mail.node(), PROXY).await;
+
+    let mut seeded = Seeded(seed);
+    let client = login(&url, 7).await;
+    let player = client.player_id();
+    let (mut said, mut pushed) = (0_i64, 0_i64);
+    for _ in 0..2000 {
+        match seeded.below(100) {
+            0 => client.drop_socket(),
+            1 | 2 => {
+                let to = if seeded.below(2) == 0 { GAME } else { LOBBY };
+                client.notify_to_server("Test", "Client", "Go", &to.0).unwrap();
+            }
+            3..50 => {
+                client.notify_to_server("Test", "Client", "Say", &said).unwrap();
+                said += 1;
+            }
+            50..97 => {
+                mail.remote_notify_to_client(7, PROXY, "Push", &pushed).unwrap();
+                pushed += 1;
+            }
+            _ => tokio::time::sleep(Duration::from_millis(seeded.below(5))).await,
+        }
+    }
+    let mut got = Vec::new();
+    while got.len() < pushed as usize {
+        let wait = tokio::time::timeout(Duration::from_secs(20), client.next_event());
+        match wait
+            .await
+            .unwrap_or_else(|_| panic!("seed {seed}: {} of {pushed}: {:?}", got.len(), node.report()))
+        {
+            Some(ClientEvent::Event(event)) => got.push(event.data::<i64>().unwrap()),
+            Some(ClientEvent::Reconnected { resumed }) => assert!(resumed, "seed {seed}"),
+            Some(ClientEvent::Closed { reason, message }) => panic!("seed {seed}: {reason} {message}"),
+            _ => {}
+        }
+    }
+    assert_eq!(got, (0..pushed).collect::<Vec<_>>(), "seed {seed}");
+    let heard = || [numbers(&lobby.heard, player), numbers(&game.heard, player)];
+    until("everything is heard", || heard().concat().len() >= said as usize).await;
+    for of_one in heard() {
+        assert!(of_one.is_sorted(), "seed {seed}");
+    }
+    let mut together = heard().concat();
+    together.sort_unstable();
+    assert_eq!(together, (0..said).collect::<Vec<_>>(), "seed {seed}");
+    client.logout().await.unwrap();
+    assert_eq!(proxy.session_count(), 0);
+    until("nobody is left", || lobby.system.node().player_count() + game.system.node().player_count() == 0)
+        .await;
+    assert_eq!(cluster.master.unwrap().online(), 0);
+    assert!(node.stats().named("resumes") > 0 && !game.visits.borrow().is_empty(), "something has happened");
+    let report = node.report();
+    assert!(report.dropped.is_empty(), "seed {seed}: {:?}", report.dropped);
+}
+
+#[test]
+fn what_is_sent_between_two_servers_is_held_up_to_a_bound_and_counted_beyond() {
+    run(async || {
+        let options = ProxyOptions { hold_messages: 3, ..generous() };
+        let (cluster, node, _, url, lobby) = Cluster::small(options).await;
+        let game = cluster.server(GAME, Role::Game, "duel").await;
+        knows(&node, GAME).await;
+        let client = login(&url, 7).await;
+        // In one turn of the proxy: the order to move comes while these are under way, or they come after it.
+        let player = client.player_id();
+        client.notify_to_server("Test", "Client", "Go", &GAME.0).unwrap();
+        let mut sent = 0;
+        while client.server_id() != GAME {
+            client.notify_to_server("Test", "Client", "Say", &sent).unwrap();
+            sent += 1;
+            tokio::task::yield_now().await;
+        }
+        let lost = || dropped(&node, Row::ClientToServer, Reason::Overloaded);
+        let all = || numbers(&lobby.heard, player).len() + numbers(&game.heard, player).len();
+        until("each is somewhere", || all() as u64 + lost() == sent as u64).await;
+        let on_game = numbers(&game.heard, player);
+        assert!(on_game.is_sorted());
+    });
+}
+
+#[test]
+fn a_logout_between_two_servers_leaves_nobody_behind() {
+    run(async || {
+        let (cluster, node, proxy, url, lobby) = Cluster::small(generous()).await;
+        let game = cluster.server(GAME, Role::Game, "duel").await;
+        knows(&node, GAME).await;
+        let leaving = async |uid: u64, waits: u32| {
+            let client = login(&url, uid).await;
+            client.notify_to_server("Test", "Client", "Go", &GAME.0).unwrap();
+            for _ in 0..waits {
+                tokio::task::yield_now().await;
+            }
+            client.notify_to_server("Test", "Client", "Say", &1).unwrap();
+            if uid % 2 == 0 {
+                client.logout().await.unwrap();
+            } else {
+                cluster.master.as_ref().unwrap().kick(uid, "out").unwrap();
+                assert_eq!(closed(&client).await, Reason::Kicked);
+            }
+        };
+        for uid in 1..60 {
+            leaving(uid, uid as u32).await;
+        }
+        assert_eq!(proxy.session_count(), 0);
+        until("nobody is left", || {
+            lobby.system.node().player_count() + game.system.node().player_count() == 0
+        })
+        .await;
+        let master = cluster.master.clone().unwrap();
+        until("the master knows", || master.online() == 0).await;
+    });
+}
+
+#[test]
+fn many_logins_of_one_player_at_once_leave_exactly_one_session() {
+    run(async || {
+        let (cluster, _, proxy, url, lobby) = Cluster::small(generous()).await;
+        let (_, proxy_b, url_b) = cluster.proxy(PROXY_B, generous()).await;
+        let tasks: Vec<_> = (0..20)
+            .map(|n| {
+                let url = if n % 2 == 0 { url.clone() } else { url_b.clone() };
+                tokio::task::spawn_local(async move {
+                    chappe_client::Client::connect(&url, chappe_client::Login::new(7)).await
+                })
+            })
+            .collect();
+        let mut clients = Vec::new();
+        for task in tasks {
+            match task.await.unwrap() {
+                Ok(client) => clients.push(client),
+                Err(error) => assert_eq!(error.reason(), Reason::Replaced, "{error}"),
+            }
+        }
+        until("one is left", || proxy.session_count() + proxy_b.session_count() == 1).await;
+        until("the others are told", || clients.iter().filter(|client| client.end().is_none()).count() == 1)
+            .await;
+        let last = clients.iter().find(|client| client.end().is_none()).unwrap();
+        assert!(clients.iter().all(|client| client.player_id() <= last.player_id()));
+        last.notify_to_server("Test", "Client", "Echo", &1).unwrap();
+        received(last).await;
+        assert_eq!(lobby.system.node().player_count(), 1);
+        assert_eq!(cluster.master.unwrap().online(), 1);
+    });
+}
