@@ -273,6 +273,22 @@ fn one_that_asks_without_reading_the_answers_is_closed_too() {
     });
 }
 
+#[test]
+fn a_socket_whose_other_end_is_gone_without_a_word_is_found_out() {
+    run(async || {
+        let options = ProxyOptions { ping_every: Duration::from_millis(50), ..ProxyOptions::default() };
+        let (_cluster, _, proxy, url, _) = Cluster::small(options).await;
+        let quiet = log_in(&url, 7).await;
+        let client = login(&url, 8).await;
+        // The one answers pings, the other does not even read.
+        until("the dead one is dropped", || proxy.client_count() == 1).await;
+        assert_eq!(proxy.session_count(), 2, "its session waits");
+        client.notify_to_server("Test", "Client", "Echo", &1).unwrap();
+        received(&client).await;
+        drop(quiet);
+    });
+}
+
 struct OnlyEven;
 
 impl LoginCheck for OnlyEven {

@@ -5,6 +5,7 @@
 mod support;
 
 use chappe_client::{Client, ClientEvent, Login};
+use chappe_node::{Member, State, ViewChange};
 use chappe_proxy::ProxyOptions;
 use chappe_wire::{NodeId, Reason, Role, Row, Value, value};
 use std::time::Duration;
@@ -233,6 +234,38 @@ fn players_of_the_only_lobby_wait_for_it_to_come_back() {
             |event: &ClientEvent| matches!(event, ClientEvent::Moved { server: LOBBY, is_transfer: false });
         assert!(moved.as_ref().is_some_and(here), "{moved:?}");
         until("what was held arrives", || numbers(&again.heard, client.player_id()) == [1]).await;
+    });
+}
+
+#[test]
+fn players_of_a_stuck_server_are_told_and_what_they_send_is_counted() {
+    run(async || {
+        let (cluster, node, _, url, _) = Cluster::small(ProxyOptions::default()).await;
+        let client = login(&url, 7).await;
+        let mut member = node.with_view(|view| view.member(LOBBY).cloned()).unwrap();
+        let master = cluster.master.as_ref().unwrap().node().clone();
+        let tell = |member: &Member| {
+            let change = ViewChange { members: vec![member.clone()], ..ViewChange::default() };
+            master.tell(PROXY, chappe_node::control::NODE, "view", &change);
+        };
+        member.state = State::Stuck;
+        tell(&member);
+        let told = client.next_event().await;
+        let names = |text: &str| text.contains("20 does not answer");
+        assert!(matches!(&told, Some(ClientEvent::Announce(text)) if names(text)), "{told:?}");
+        client.notify_to_server("Test", "Client", "Say", &1).unwrap();
+        let told = client.next_event().await;
+        assert!(matches!(&told, Some(ClientEvent::Dropped { reason: Reason::Stuck, .. })), "{told:?}");
+        assert_eq!(dropped(&node, Row::ClientToServer, Reason::Stuck), 1);
+        member.state = State::Ready;
+        tell(&member);
+        let told = client.next_event().await;
+        assert!(
+            matches!(&told, Some(ClientEvent::Announce(text)) if text.contains("answers again")),
+            "{told:?}"
+        );
+        client.notify_to_server("Test", "Client", "Echo", &1).unwrap();
+        received(&client).await;
     });
 }
 
