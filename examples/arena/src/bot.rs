@@ -3,8 +3,8 @@
 
 use crate::demo::Watch;
 use crate::messages::{ARENA, Begin, End, Health, Hit, Mode, Queue, Queued, Say, Welcome, system};
-use chappe::NodeId;
 use chappe::client::{Client, ClientEvent, Login, Received};
+use chappe::{NodeId, Reason};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
@@ -91,7 +91,13 @@ impl Bot {
                     // The proxies end the session before; it hears so, and what was on its way to it still comes.
                     home += 1;
                     client = self.log_in(home).await;
-                    self.hear_out(&here).await;
+                    match client {
+                        Some(_) => self.hear_out(&here).await,
+                        None => self.log_out(&here).await,
+                    }
+                    if matches!(here.end(), Some((Reason::Replaced, _))) {
+                        self.watch.count("replaced by a second login");
+                    }
                 }
                 Left::Over | Left::Habit => self.log_out(&here).await,
                 Left::Closed => {}
@@ -128,6 +134,8 @@ impl Bot {
     async fn log_out(&mut self, client: &Client) {
         if let Err(error) = client.logout().await {
             self.watch.trouble(format!("bot {}: logging out: {error}", self.uid));
+        } else {
+            self.watch.count("logouts");
         }
         self.hear_out(client).await;
     }

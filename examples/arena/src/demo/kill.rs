@@ -50,15 +50,15 @@ impl Kill {
     pub(crate) fn look(&mut self, cluster: &Cluster, watch: &Watch) {
         if !self.told_moved && watch.rescue(Rescue::all_moved) {
             self.told_moved = true;
-            let left = watch.rescue(|rescue| rescue.left);
-            let gone = if left > 0 { format!("; {left} logged out meanwhile") } else { String::new() };
             let when = self.when(watch.rescue(|rescue| rescue.moved.clone()));
-            super::say(&format!("       its players are on another server: {when}{gone}"));
+            super::say(&format!("       its players are on another server: {when}"));
         }
         if !self.told_playing && watch.rescue(Rescue::all_playing) {
             self.told_playing = true;
             let when = self.when(watch.rescue(|rescue| rescue.playing.clone()));
-            super::say(&format!("       and play another round: {when}"));
+            let left = watch.rescue(|rescue| rescue.left);
+            let gone = if left > 0 { format!("; {left} logged out meanwhile") } else { String::new() };
+            super::say(&format!("       and play another round: {when}{gone}"));
         }
         if !self.told_back && cluster.nodes().is_ok_and(|nodes| nodes.iter().any(|node| self.is_back(node))) {
             self.told_back = true;
