@@ -201,6 +201,7 @@ impl Inner {
             }
         };
         peer.attach(conn.clone());
+        self.mark_peers();
         if hello.purpose == Purpose::Messages {
             self.mark_dirty(&peer);
             self.link_changed.notify_waiters();

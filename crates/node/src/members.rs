@@ -139,7 +139,7 @@ impl Inner {
         // A callback and not a future: what the master tells behind its answer must not be overtaken by it.
         let taken = move |reply: Reply<'_>| {
             let view = reply.and_then(|data| data.parse::<ViewChange>().map_err(Failure::from));
-            let _ = told.send(view.map(|view| this.apply_view(view)));
+            let _ = told.send(view.map(|view| this.joined(view)));
         };
         let asked = Node(self.clone()).request(Row::Internal, to, target, &join, JOIN, taken);
         let gone = || Failure::new(Reason::Disconnected, "the node has stopped");
@@ -158,6 +158,16 @@ impl Inner {
                 _ => GreetError::Io(std::io::ErrorKind::NotConnected.into()),
             }
         })
+    }
+
+    /// Takes in the answer to a join. What has changed of this node while the join was on its way was told to nobody:
+    /// it is told now.
+    fn joined(self: &Rc<Self>, view: ViewChange) {
+        self.apply_view(view);
+        let known = self.view.borrow().member(self.config.id).cloned();
+        if known.is_some_and(|known| known != self.member()) {
+            self.tell_state();
+        }
     }
 
     /// Until the connection to the master ends.
@@ -213,6 +223,7 @@ impl Inner {
         if changed.is_empty() {
             return;
         }
+        self.mark_peers();
         for change in &changed {
             if let Changed::Gone(member) = change
                 && member.id != self.config.id

@@ -12,7 +12,7 @@ use chappe_link::{Conn, Link};
 use chappe_route::{Pending, State, View};
 use chappe_wire::hello::{Hello, Refusal as WireRefusal};
 use chappe_wire::value::{self, Refusal, ValueError};
-use chappe_wire::{Envelope, Meta, NodeId, PushTo, Reason, Row};
+use chappe_wire::{Envelope, Meta, NodeId, PushTo, Reason, Role, Row};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 use std::cell::{Cell, RefCell};
@@ -293,6 +293,32 @@ impl Inner {
         }
         let peer = self.peer(to)?;
         self.post_peer(&peer, envelope.meta.row, |out| envelope.encode_into(out))
+    }
+
+    /// As [`Inner::post`], to a node that takes new messages and is of a role that `takes` accepts.
+    pub(crate) fn post_to_role(
+        &self,
+        to: NodeId,
+        takes: impl Fn(Role) -> bool,
+        envelope: &Envelope<'_>,
+    ) -> Result<u32, Reason> {
+        if let Some(peer) = self.peers.borrow().get(&to)
+            && peer.takes_as.get().is_some_and(&takes)
+        {
+            return self.post_peer(peer, envelope.meta.row, |out| envelope.encode_into(out));
+        }
+        let id = self.view.borrow().reachable(to, takes)?;
+        self.post(id, envelope)
+    }
+
+    /// Brings up to date what senders see of the peers.
+    pub(crate) fn mark_peers(&self) {
+        let view = self.view.borrow();
+        for peer in self.peers.borrow().values() {
+            let member = view.member(peer.id).filter(|member| member.incarnation == peer.incarnation);
+            let takes = member.filter(|member| matches!(member.state, State::Ready | State::Draining));
+            peer.takes_as.set(takes.map(|member| member.role));
+        }
     }
 
     /// As [`Inner::post`], unless that life of the node is gone.

@@ -4,7 +4,7 @@ use crate::stats::Pair;
 use chappe_link::{Buffer, Conn};
 use chappe_route::{Ledger, Seen};
 use chappe_wire::frame::write_frame;
-use chappe_wire::{NodeId, Reason, Row};
+use chappe_wire::{NodeId, Reason, Role, Row};
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
@@ -28,6 +28,8 @@ pub(crate) struct Peer {
     ledger: RefCell<Ledger<ReceiptWaiter>>,
     /// The last acknowledgement that came.
     acked: Cell<u32>,
+    /// Its role, while the view says that messages may go to it: what a sender looks at instead of the view.
+    pub(crate) takes_as: Cell<Option<Role>>,
     /// In the list of peers to flush.
     pub(crate) dirty: Cell<bool>,
     /// A task waits until the connection takes more.
@@ -52,6 +54,7 @@ impl Peer {
             out: RefCell::default(),
             ledger: RefCell::default(),
             acked: Cell::new(0),
+            takes_as: Cell::new(None),
             dirty: Cell::new(false),
             blocked: Cell::new(false),
             closed: Cell::new(false),

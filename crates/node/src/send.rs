@@ -180,8 +180,7 @@ impl Node {
         let node = &self.0;
         node.stats.sent(row, 1);
         let envelope = Envelope { meta: node.meta(row), body: Body::Event { topic }, payload };
-        let reached = node.view.borrow().reachable(id, takes);
-        match reached.and_then(|id| node.post(id, &envelope)) {
+        match node.post_to_role(id, takes, &envelope) {
             Ok(seq) => Ok(self.sent_to(id, seq)),
             Err(reason) => {
                 node.stats.dropped(row, reason);

@@ -150,45 +150,49 @@ impl<'a> Envelope<'a> {
         let flag = |on: bool, bit: u8| if on { bit } else { 0 };
         let flags =
             flag(meta.stamp != 0, STAMPED) | flag(meta.origin.is_some(), ORIGIN) | flag(one_way, ONE_WAY);
-        out.extend_from_slice(&[kind, flags, meta.row.code()]);
+        let mut head = Head::default();
+        head.put([kind, flags, meta.row.code()]);
         if meta.stamp != 0 {
-            out.extend_from_slice(&meta.stamp.to_le_bytes());
+            head.put(meta.stamp.to_le_bytes());
         }
         if let Some(origin) = meta.origin {
-            out.extend_from_slice(&origin.uid.to_le_bytes());
-            out.extend_from_slice(&origin.epoch.to_le_bytes());
-            out.extend_from_slice(&origin.proxy.0.to_le_bytes());
+            head.put(origin.uid.to_le_bytes());
+            head.put(origin.epoch.to_le_bytes());
+            head.put(origin.proxy.0.to_le_bytes());
         }
         match self.body {
-            Body::Event { topic } => put_name(out, topic),
+            Body::Event { topic } => head.finish(out, topic),
             Body::Request { id, timeout_ms, target, .. } => {
-                out.extend_from_slice(&id.to_le_bytes());
-                out.extend_from_slice(&timeout_ms.to_le_bytes());
-                put_name(out, target);
+                head.put(id.to_le_bytes());
+                head.put(timeout_ms.to_le_bytes());
+                head.finish(out, target);
             }
             Body::Response { id, status } => {
-                out.extend_from_slice(&id.to_le_bytes());
-                out.push(status.err().map_or(0, Reason::code));
+                head.put(id.to_le_bytes());
+                head.put([status.err().map_or(0, Reason::code)]);
+                out.extend_from_slice(head.filled());
             }
-            Body::Push { to, topic } => {
-                match to {
-                    PushTo::Uid(uid) => {
-                        out.extend_from_slice(&0u16.to_le_bytes());
-                        out.extend_from_slice(&uid.to_le_bytes());
-                    }
-                    PushTo::Epochs(epochs) => {
-                        out.extend_from_slice(&((epochs.len() / 8) as u16).to_le_bytes());
-                        out.extend_from_slice(epochs);
-                    }
-                }
-                put_name(out, topic);
+            Body::Push { to: PushTo::Uid(uid), topic } => {
+                head.put(0u16.to_le_bytes());
+                head.put(uid.to_le_bytes());
+                head.finish(out, topic);
             }
-            Body::Ack => {}
+            Body::Push { to: PushTo::Epochs(epochs), topic } => {
+                head.put(((epochs.len() / 8) as u16).to_le_bytes());
+                out.extend_from_slice(head.filled());
+                out.extend_from_slice(epochs);
+                Head::default().finish(out, topic);
+            }
+            Body::Ack => out.extend_from_slice(head.filled()),
             Body::Nack { seq, reason } => {
-                out.extend_from_slice(&seq.to_le_bytes());
-                out.push(reason.code());
+                head.put(seq.to_le_bytes());
+                head.put([reason.code()]);
+                out.extend_from_slice(head.filled());
             }
-            Body::Close { reason } => out.push(reason.code()),
+            Body::Close { reason } => {
+                head.put([reason.code()]);
+                out.extend_from_slice(head.filled());
+            }
         }
         out.extend_from_slice(self.payload);
     }
@@ -266,10 +270,36 @@ pub fn split_target(target: &[u8]) -> Result<(&str, &str), WireError> {
     text.split_once('\0').ok_or(WireError::BadName { what: "target" })
 }
 
-fn put_name(out: &mut Vec<u8>, name: &[u8]) {
-    let name = &name[..name.len().min(usize::from(u16::MAX))];
-    out.extend_from_slice(&(name.len() as u16).to_le_bytes());
-    out.extend_from_slice(name);
+/// What stands in front of an envelope's name, gathered on the stack: it leaves in one piece.
+struct Head {
+    bytes: [u8; 56],
+    len: usize,
+}
+
+impl Default for Head {
+    fn default() -> Head {
+        Head { bytes: [0; 56], len: 0 }
+    }
+}
+
+impl Head {
+    /// The longest head has 3 + 8 + 24 bytes of meta, 12 of fields and 2 of a name's length.
+    fn put<const N: usize>(&mut self, bytes: [u8; N]) {
+        self.bytes[self.len..self.len + N].copy_from_slice(&bytes);
+        self.len += N;
+    }
+
+    fn filled(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+
+    /// Ends with the length of `name`, and hands over both.
+    fn finish(mut self, out: &mut Vec<u8>, name: &[u8]) {
+        let name = &name[..name.len().min(usize::from(u16::MAX))];
+        self.put((name.len() as u16).to_le_bytes());
+        out.extend_from_slice(self.filled());
+        out.extend_from_slice(name);
+    }
 }
 
 fn reason(code: u8) -> Result<Reason, WireError> {

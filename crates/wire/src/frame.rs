@@ -28,9 +28,10 @@ pub struct Frame<'a> {
 /// Appends a frame whose body `write` appends; fills the length in afterwards, so nothing is copied twice.
 pub fn write_frame(out: &mut Vec<u8>, seq: u32, ack: u32, write: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
-    out.extend_from_slice(&[0; 4]);
-    out.extend_from_slice(&seq.to_le_bytes());
-    out.extend_from_slice(&ack.to_le_bytes());
+    let mut header = [0; FRAME_HEADER];
+    header[4..8].copy_from_slice(&seq.to_le_bytes());
+    header[8..].copy_from_slice(&ack.to_le_bytes());
+    out.extend_from_slice(&header);
     write(out);
     let len = (out.len() - start - 4) as u32;
     out[start..start + 4].copy_from_slice(&len.to_le_bytes());

@@ -28,7 +28,8 @@ pub enum Role {
 
 impl Role {
     /// Every role, in the order of their wire codes.
-    pub const ALL: [Role; 6] = [Role::Master, Role::Proxy, Role::Lobby, Role::Game, Role::Service, Role::Tool];
+    pub const ALL: [Role; 6] =
+        [Role::Master, Role::Proxy, Role::Lobby, Role::Game, Role::Service, Role::Tool];
 
     /// The lowercase word for it: `master`, `proxy`, `lobby`, `game`, `service` or `tool`.
     #[must_use]

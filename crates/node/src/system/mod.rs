@@ -12,7 +12,7 @@ pub use service::ServiceSystem;
 
 use crate::control::{PlayerInfo, Where};
 use crate::error::Failure;
-use crate::listeners::{Topic, topic};
+use crate::listeners::topic;
 use crate::{
     Data, ENGINE_NAMESPACE, ENGINE_SYSTEM, Event, ListenerId, Node, OwnedEvent, Reply, SendError, To,
 };
@@ -37,9 +37,9 @@ pub struct System {
     node: Node,
     namespace: Rc<str>,
     name: Rc<str>,
-    /// `namespace \0 name \0`: what all its topics begin with.
-    prefix: Rc<[u8]>,
     listening: Rc<RefCell<Vec<ListenerId>>>,
+    /// The topic of the event that was sent last: what is sent often is sent in a row.
+    recent: Rc<RefCell<(String, Rc<[u8]>)>>,
 }
 
 impl Deref for System {
@@ -56,8 +56,8 @@ impl System {
             node: node.clone(),
             namespace: namespace.into(),
             name: name.into(),
-            prefix: topic(namespace, name, "").as_slice().into(),
             listening: Rc::default(),
+            recent: Rc::new(RefCell::new((String::new(), topic(namespace, name, "").as_slice().into()))),
         }
     }
 
@@ -253,10 +253,12 @@ impl System {
     }
 
     /// The topic of this system's event.
-    pub fn topic(&self, event: &str) -> Topic {
-        let mut topic = Topic::from_slice(&self.prefix);
-        topic.extend_from_slice(event.as_bytes());
-        topic
+    pub fn topic(&self, event: &str) -> Rc<[u8]> {
+        let mut recent = self.recent.borrow_mut();
+        if recent.0 != event {
+            *recent = (event.to_owned(), topic(&self.namespace, &self.name, event).as_slice().into());
+        }
+        recent.1.clone()
     }
 
     /// Registers a method whose handler awaits: `handler` gets the decoded arguments, and what it returns is
