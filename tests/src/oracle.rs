@@ -454,10 +454,13 @@ impl State {
         }
         // A dead life may be known for alive for a while: what went to it is lost.
         let died = |life: &Life, at: &Duration| {
-            (Some(*life) == message.meant || *life == from && *at >= message.at) && *at <= message.at + LOST
+            // A sender's queue for a node that it can no longer reach is lost with the sender.
+            *life == from && *at >= message.at || Some(*life) == message.meant && *at <= message.at + LOST
         };
         let parted = |(a, b, at): &(NodeId, NodeId, Duration)| {
-            ((*a, *b) == (from.node, to) || (*b, *a) == (from.node, to)) && *at >= message.at
+            let is_pair = (*a, *b) == (from.node, to) || (*b, *a) == (from.node, to);
+            // A sender that stands still learns of it late.
+            is_pair && self.when_awake(from.node, *at) + NEWS >= message.at
         };
         let excused =
             self.died.iter().any(|(life, at)| died(life, at)) || self.apart.iter().any(|apart| parted(apart));

@@ -248,6 +248,21 @@ impl Cluster {
                 .all(|at| at.node.state() == State::Ready && at.ended.borrow().is_none() && knows(at))
     }
 
+    /// Who keeps the cluster from being whole.
+    pub(crate) fn holes(&self) -> String {
+        let up = self.up.borrow();
+        let of = |at: &Up| {
+            let knows = at.node.with_view(|view| {
+                let members = view.members();
+                members
+                    .map(|at| format!("{}.{} {}", at.id, at.incarnation, at.state.as_str()))
+                    .collect::<Vec<_>>()
+            });
+            format!("{} is {} and knows {}", at.life, at.node.state().as_str(), knows.join(", "))
+        };
+        up.values().map(of).collect::<Vec<_>>().join("\n        ")
+    }
+
     fn outcome(&self) -> Outcome {
         let mut books = self.books.take();
         books.extend(self.up.borrow().values().map(|up| (up.life, up.node.report())));

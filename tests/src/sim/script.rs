@@ -179,7 +179,10 @@ impl Script {
         let until = Instant::now() + HEAL;
         while !self.cluster.is_whole() {
             if Instant::now() >= until {
-                return self.cluster.oracle.wrong(format!("{when} the cluster was not whole in {HEAL:?}"));
+                return self.cluster.oracle.wrong(format!(
+                    "{when} the cluster was not whole in {HEAL:?}:\n        {}",
+                    self.cluster.holes()
+                ));
             }
             self.step().await;
         }
