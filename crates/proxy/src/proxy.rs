@@ -111,6 +111,11 @@ impl Proxy {
         self.0.conns.borrow().len()
     }
 
+    /// Whether the session of that epoch is on its way to a server: what its client sends is held.
+    pub fn is_moving(&self, epoch: u64) -> bool {
+        self.session(epoch).is_some_and(|session| session.borrow().is_moving)
+    }
+
     pub(crate) fn options(&self) -> &ProxyOptions {
         &self.0.options
     }

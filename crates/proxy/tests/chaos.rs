@@ -7,8 +7,10 @@ mod support;
 use chappe_client::ClientEvent;
 use chappe_proxy::ProxyOptions;
 use chappe_wire::{Reason, Role, Row};
+use std::rc::Rc;
 use std::time::Duration;
 use support::*;
+use tokio::sync::Notify;
 
 /// Numbers that look random and are the same in every run.
 struct Seeded(u64);
@@ -92,28 +94,56 @@ async fn chaos(seed: u64) {
     assert!(report.dropped.is_empty(), "seed {seed}: {:?}", report.dropped);
 }
 
+/// Makes a server slow to let players go: each leave is answered when the returned switch is thrown.
+fn slow_to_leave(server: &Server) -> Rc<Notify> {
+    let (gate, node) = (Rc::new(Notify::new()), server.system.node().clone());
+    let opened = gate.clone();
+    node.clone().register(Row::Internal, chappe_node::control::SERVER, "leave", move |call| {
+        let (responder, opened) = (call.into_responder(), opened.clone());
+        node.spawn(async move {
+            opened.notified().await;
+            responder.respond(&()).unwrap();
+        });
+    });
+    gate
+}
+
 #[test]
-fn what_is_sent_between_two_servers_is_held_up_to_a_bound_and_counted_beyond() {
+fn what_comes_while_a_player_is_between_servers_follows_them_in_order_through_a_dropped_socket() {
     run(async || {
-        let options = ProxyOptions { hold_messages: 3, ..generous() };
-        let (cluster, node, _, url, lobby) = Cluster::small(options).await;
+        let (cluster, node, proxy, url, lobby) =
+            Cluster::small(ProxyOptions { hold_messages: 60, ..generous() }).await;
         let game = cluster.server(GAME, Role::Game, "duel").await;
+        let (mail, _) = cluster.service(MAIL).await;
         knows(&node, GAME).await;
+        knows(mail.node(), PROXY).await;
         let client = login(&url, 7).await;
-        // In one turn of the proxy: the order to move comes while these are under way, or they come after it.
         let player = client.player_id();
+        let gate = slow_to_leave(&lobby);
         client.notify_to_server("Test", "Client", "Go", &GAME.0).unwrap();
-        let mut sent = 0;
-        while client.server_id() != GAME {
-            client.notify_to_server("Test", "Client", "Say", &sent).unwrap();
-            sent += 1;
-            tokio::task::yield_now().await;
+        // A message that is not heard by the lobby any more says that the move has begun.
+        let say = |range: std::ops::Range<i64>| {
+            range.for_each(|n| client.notify_to_server("Test", "Client", "Say", &n).unwrap());
+        };
+        until("the move has begun", || lobby.heard.borrow().is_empty() && proxy.is_moving(player.0)).await;
+        say(0..70);
+        (0..30).for_each(|n| drop(mail.remote_notify_to_client(7, PROXY, "Push", &n).unwrap()));
+        until("they are held", || node.stats().named("from_clients") == 71).await;
+        client.drop_socket();
+        until("the client is back, and waits for its player's place", || node.stats().named("resumes") == 1)
+            .await;
+        (30..40).for_each(|n| drop(mail.remote_notify_to_client(7, PROXY, "Push", &n).unwrap()));
+        gate.notify_one();
+        for n in 0..40 {
+            assert_eq!(received(&client).await.data::<i64>().unwrap(), n);
         }
-        let lost = || dropped(&node, Row::ClientToServer, Reason::Overloaded);
-        let all = || numbers(&lobby.heard, player).len() + numbers(&game.heard, player).len();
-        until("each is somewhere", || all() as u64 + lost() == sent as u64).await;
-        let on_game = numbers(&game.heard, player);
-        assert!(on_game.is_sorted());
+        assert_eq!(client.server_id(), GAME);
+        until("what was held is heard", || game.heard.borrow().len() >= 60).await;
+        assert_eq!(numbers(&game.heard, player), (0..60).collect::<Vec<_>>());
+        assert_eq!(dropped(&node, Row::ClientToServer, Reason::Overloaded), 10, "beyond the bound");
+        say(70..71);
+        until("it goes on", || game.heard.borrow().len() == 61).await;
+        assert!(lobby.heard.borrow().is_empty());
     });
 }
 

@@ -220,9 +220,10 @@ pub(crate) async fn received(client: &Client) -> Received {
 /// How a session ends.
 pub(crate) async fn closed(client: &Client) -> Reason {
     loop {
-        match client.next_event().await.expect("it has not been told yet") {
-            ClientEvent::Closed { reason, .. } => return reason,
-            _ => {}
+        if let ClientEvent::Closed { reason, .. } =
+            client.next_event().await.expect("it has not been told yet")
+        {
+            return reason;
         }
     }
 }
