@@ -293,7 +293,7 @@ struct OnlyEven;
 
 impl LoginCheck for OnlyEven {
     fn check(&self, uid: u64, token: Option<&str>) -> Checking {
-        let is_fine = uid % 2 == 0 && token.is_none();
+        let is_fine = uid.is_multiple_of(2) && token.is_none();
         Box::pin(async move { if is_fine { Ok(()) } else { Err("odd".to_owned()) } })
     }
 }
