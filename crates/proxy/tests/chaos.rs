@@ -160,7 +160,7 @@ fn a_logout_between_two_servers_leaves_nobody_behind() {
                 tokio::task::yield_now().await;
             }
             client.notify_to_server("Test", "Client", "Say", &1).unwrap();
-            if uid % 2 == 0 {
+            if uid.is_multiple_of(2) {
                 client.logout().await.unwrap();
             } else {
                 cluster.master.as_ref().unwrap().kick(uid, "out").unwrap();
