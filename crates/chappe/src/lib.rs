@@ -38,9 +38,9 @@ mod supervisor;
 mod tool;
 
 pub use app::App;
-pub use tool::ask_master;
 pub use chappe_client as client;
 pub use chappe_master as master;
 pub use chappe_node::*;
 pub use chappe_proxy as proxy;
 pub use chappe_wire::{NodeId, PlayerId, Reason, Role, Row, Value, value};
+pub use tool::ask_master;

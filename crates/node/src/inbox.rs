@@ -13,12 +13,18 @@ use chappe_wire::{Body, Envelope, Meta, NodeId, PushTo, Reason, Row, WireError};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// What an envelope may take beside its data: names, and the epochs of a push.
 const ENVELOPE_ROOM: usize = 1 << 20;
 
 /// Room that an emptied buffer keeps: above what one read asks for, or each read would allocate.
 const KEEP: usize = 512 * 1024;
+
+/// A turn that has taken this long writes out what it has so far.
+const LONG_TURN: Duration = Duration::from_micros(500);
+/// How many frames are taken in between two looks at the clock.
+const LOOK_AFTER: u32 = 8;
 
 /// Where an envelope came from.
 struct From<'a> {
@@ -54,13 +60,20 @@ impl Inner {
     /// Takes in every whole frame of `buffer`: one turn of the loop.
     fn take_in(self: &Rc<Self>, peer: &Rc<Peer>, buffer: &mut Buffer, limit: usize) -> Result<(), WireError> {
         self.progress.fetch_add(1, Ordering::Relaxed);
-        let (mut taken, mut result) = (0, Ok(()));
+        let (mut taken, mut frames, mut result) = (0, 0u32, Ok(()));
+        let mut since = self.clock.now();
         while !peer.is_closed() {
             match read_frame(&buffer.filled()[taken..], limit) {
                 Ok(None) => break,
                 Ok(Some((frame, length))) => {
                     taken += length;
+                    frames += 1;
                     result = self.on_frame(peer, frame);
+                    if frames.is_multiple_of(LOOK_AFTER) && self.clock.now() - since > LONG_TURN {
+                        // Slow handlers: what the first of them have answered does not wait for the last.
+                        self.flush();
+                        since = self.clock.now();
+                    }
                     if self.has_local() {
                         // What a message raised (a player entered) is heard before the next message.
                         self.deliver_local();

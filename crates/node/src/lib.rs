@@ -37,7 +37,7 @@ pub use event::{Event, OwnedEvent};
 pub use listeners::{ListenerId, MAX_PRIORITY};
 pub use node::Node;
 pub use players::Player;
-pub use rpc::{Call, DEFAULT_TIMEOUT, Data, Reply, Responder, To};
+pub use rpc::{Call, Callback, DEFAULT_TIMEOUT, Data, Reply, Responder, To};
 pub use run::{Beats, run_blocking};
 pub use send::{Receipt, Sent};
 pub use stats::{PairReport, Report, RowCounts, Stats};

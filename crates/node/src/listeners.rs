@@ -22,12 +22,15 @@ pub(crate) type Handler = Rc<dyn Fn(Event<'_>)>;
 /// changes meanwhile: a handler may listen and un-listen freely.
 #[derive(Default)]
 pub(crate) struct Listeners {
-    by_topic: FxHashMap<Box<[u8]>, Rc<Vec<Listener>>>,
+    by_topic: FxHashMap<Box<[u8]>, Walk>,
     topic_of: FxHashMap<ListenerId, Box<[u8]>>,
     last: u64,
     /// The topic that came last, and its listeners: what comes often comes in a row.
-    recent: Option<(Box<[u8]>, Rc<Vec<Listener>>)>,
+    recent: Option<(Box<[u8]>, Walk)>,
 }
+
+/// A topic's listeners.
+pub(crate) type Walk = Rc<Vec<Listener>>;
 
 #[derive(Clone)]
 pub(crate) struct Listener {
@@ -63,7 +66,7 @@ impl Listeners {
         true
     }
 
-    pub(crate) fn of(&mut self, topic: &[u8]) -> Option<Rc<Vec<Listener>>> {
+    pub(crate) fn of(&mut self, topic: &[u8]) -> Option<Walk> {
         if let Some((recent, listeners)) = &self.recent
             && **recent == *topic
         {

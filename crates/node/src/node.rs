@@ -437,17 +437,25 @@ impl Inner {
             .await;
             self.progress.fetch_add(1, Ordering::Relaxed);
             self.deliver_local();
-            let mut dirty = self.dirty.take();
-            for peer in dirty.drain(..) {
-                peer.dirty.set(false);
-                self.flush_peer(&peer);
-            }
-            self.flushed.notify_waiters();
-            // The list's memory is used again, unless a close has made a new list meanwhile.
-            let mut slot = self.dirty.borrow_mut();
-            if slot.is_empty() {
-                *slot = dirty;
-            }
+            self.flush();
+        }
+    }
+
+    /// Writes to each peer what is queued for it.
+    pub(crate) fn flush(self: &Rc<Self>) {
+        let mut dirty = self.dirty.take();
+        if dirty.is_empty() {
+            return;
+        }
+        for peer in dirty.drain(..) {
+            peer.dirty.set(false);
+            self.flush_peer(&peer);
+        }
+        self.flushed.notify_waiters();
+        // The list's memory is used again, unless a close has made a new list meanwhile.
+        let mut slot = self.dirty.borrow_mut();
+        if slot.is_empty() {
+            *slot = dirty;
         }
     }
 

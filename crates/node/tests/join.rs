@@ -1,5 +1,7 @@
 //! Joining a master that restarts, on virtual time.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
 use chappe_link::Link;
 use chappe_link::memory::MemoryLink;
 use chappe_node::{Beats, Call, Config, Node, State, ViewChange, control};

@@ -1,5 +1,7 @@
 //! Two nodes and a stand-in for the master, over real links, on virtual time where the link allows it.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
 use chappe_link::Link;
 use chappe_link::memory::MemoryLink;
 use chappe_node::system::{ServerSystem, ServiceSystem};

@@ -1,5 +1,7 @@
 //! The golden vectors of frames, envelopes and greetings: what one version writes, every other must read.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
 use chappe_wire::frame::{read_frame, write_frame};
 use chappe_wire::hello::{Greeting, Hello, PROTOCOL, Purpose, Refusal};
 use chappe_wire::{Body, Envelope, Meta, NodeId, Origin, PushTo, Reason, Role, Row, value};
