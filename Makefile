@@ -27,7 +27,7 @@ unit:
 ## what was published overnight.
 deny:
 	@command -v cargo-deny >/dev/null || $(CARGO) install --locked --quiet cargo-deny
-	$(CARGO) deny --offline --log-level error check bans licenses sources
+	$(CARGO) deny --locked --log-level error check bans licenses sources
 
 ## The golden vectors, decoded by another language.
 vectors: $(VENV)/ready
