@@ -3,7 +3,7 @@
 //! [`sim`] runs a whole cluster (a master, proxies, lobbies, games and services, each on a thread of its own as
 //! far as it knows) in one thread on virtual time, over the [`fault`] link, under faults that a seed decides.
 //! [`oracle`] is told what was sent and what handlers saw, knows nothing of the implementation, and says which
-//! promises were broken.
+//! promises were broken. [`world`] is a cluster over real links, for the conformance list.
 
 pub mod fault;
 pub mod load;
@@ -11,3 +11,4 @@ pub mod oracle;
 pub mod rng;
 pub mod sessions;
 pub mod sim;
+pub mod world;
