@@ -6,6 +6,7 @@
 //! has seen a message out of order, whatever its kind.
 
 pub mod accounts;
+mod verdict;
 
 use chappe_node::Receipt;
 use chappe_wire::{NodeId, Reason};
@@ -101,12 +102,6 @@ struct State {
 
 /// What timers may be late by on virtual time, whose ticks are a millisecond.
 const SLACK: Duration = Duration::from_millis(5);
-/// How late the news of a death may be: the longest delay on the way, and a margin.
-const NEWS: Duration = Duration::from_millis(700);
-
-/// How long after a message the death of its receiver can still explain that it never arrived: the longest freeze
-/// or silence, and the longest delay.
-const LOST: Duration = Duration::from_secs(6);
 
 impl Default for Oracle {
     fn default() -> Self {
@@ -364,24 +359,6 @@ impl Oracle {
     pub fn sent(&self) -> usize {
         self.0.borrow().messages.len()
     }
-
-    /// Judges what only the end can show; everything that was wrong, the story, and the trace.
-    pub fn judge(&self) -> (Vec<String>, Vec<String>, Vec<Entry>) {
-        let mut state = self.0.borrow_mut();
-        let end = state.now();
-        let mut wrong = Vec::new();
-        for (id, message) in state.messages.iter().enumerate() {
-            match message.kind {
-                Kind::Request(timeout) | Kind::ToNobody(timeout) => {
-                    wrong.extend(state.judge_request(id, message, timeout, end))
-                }
-                Kind::Event(to) => wrong.extend(state.judge_event(id, message, to)),
-                _ => {}
-            }
-        }
-        wrong.into_iter().for_each(|text| state.broken(text));
-        (state.violations.clone(), state.story.clone(), state.trace.clone())
-    }
 }
 
 impl State {
@@ -399,71 +376,5 @@ impl State {
             let at = self.now().as_secs_f64();
             self.violations.push(format!("{at:.3}s {text}"));
         }
-    }
-
-    /// When what is due at `due` can have been done by a node that stands still now and then.
-    fn when_awake(&self, node: NodeId, due: Duration) -> Duration {
-        let mut due = due;
-        for (from, to) in self.frozen.get(&node).into_iter().flatten() {
-            if *from <= due && due <= *to {
-                due = *to;
-            }
-        }
-        due
-    }
-
-    fn judge_request(
-        &self,
-        id: usize,
-        message: &Message,
-        timeout: Duration,
-        end: Duration,
-    ) -> Option<String> {
-        let from = message.from;
-        let due = self.when_awake(from.node, message.at + timeout) + SLACK;
-        let died = self.died.get(&from).copied().unwrap_or(Duration::MAX);
-        match message.outcome {
-            None if died > due && end > due => Some(format!("request {id} of {from} has no outcome")),
-            Some(at) if at > due => Some(format!("request {id} of {from} ended {:?} late", at - due)),
-            _ => self.judge_loss(id, message),
-        }
-    }
-
-    /// A node that dies with a request has its caller told at once.
-    fn judge_loss(&self, id: usize, message: &Message) -> Option<String> {
-        let (provider, _) = message.seen.first()?;
-        let lost = *self.died.get(provider)?;
-        let outcome = message.outcome?;
-        let from = message.from.node;
-        let known = self.when_awake(from, lost + NEWS);
-        let silent = |(a, b, since, until): &(NodeId, NodeId, Duration, Duration)| {
-            let is_pair = (*a, *b) == (from, provider.node) || (*b, *a) == (from, provider.node);
-            is_pair && *since <= known && lost <= *until
-        };
-        let late = outcome > known && !self.silent.iter().any(silent);
-        late.then(|| {
-            format!("{provider} died with request {id}; {} knew {:?} later", message.from, outcome - lost)
-        })
-    }
-
-    /// An event between two nodes that nothing came between arrives.
-    fn judge_event(&self, id: usize, message: &Message, to: NodeId) -> Option<String> {
-        let from = message.from;
-        if message.refused || !message.seen.is_empty() || from.node == to {
-            return None;
-        }
-        // A dead life may be known for alive for a while: what went to it is lost.
-        let died = |life: &Life, at: &Duration| {
-            // A sender's queue for a node that it can no longer reach is lost with the sender.
-            *life == from && *at >= message.at || Some(*life) == message.meant && *at <= message.at + LOST
-        };
-        let parted = |(a, b, at): &(NodeId, NodeId, Duration)| {
-            let is_pair = (*a, *b) == (from.node, to) || (*b, *a) == (from.node, to);
-            // A sender that stands still learns of it late.
-            is_pair && self.when_awake(from.node, *at) + NEWS >= message.at
-        };
-        let excused =
-            self.died.iter().any(|(life, at)| died(life, at)) || self.apart.iter().any(|apart| parted(apart));
-        (!excused).then(|| format!("event {id} of {from} to {to} never arrived, and nothing came between"))
     }
 }

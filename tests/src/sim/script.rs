@@ -125,7 +125,13 @@ impl Script {
             }
         };
         let ms = Duration::from_millis;
-        match rng.below(10) {
+        match rng.below(11) {
+            10 => {
+                cluster.oracle.tells(format!("{node} is asked to leave"));
+                if let Some(up) = cluster.up.borrow().get(&node) {
+                    up.node.stop();
+                }
+            }
             0 | 1 => {
                 let drains = rng.percent(50);
                 cluster.oracle.tells(format!("{node} is killed (what it wrote arrives: {drains})"));
