@@ -1,5 +1,7 @@
 //! What is no peer, on a node's real socket: it is turned away with a reason, counted, and the node goes on.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
 use chappe_link::Link;
 use chappe_link::local::LocalLink;
 use chappe_master::Master;

@@ -1,6 +1,8 @@
 //! One list: the rows of the message table (apollo.md section 1) by links. Each cell sends and receives for real,
 //! rows of clients through a real WebSocket. A row without a cell, and a cell that fails, are named.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
 use chappe_client::{Client, ClientEvent};
 use chappe_master::MasterSystem;
 use chappe_node::system::{ServerSystem, ServiceSystem};

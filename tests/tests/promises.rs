@@ -1,5 +1,7 @@
 //! The promises that hold over every link (design, section 3), and what each call refuses, by name.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
 use chappe_node::system::{ServerSystem, ServiceSystem};
 use chappe_node::{Receipt, SendError};
 use chappe_tests::world::{World, link, until};
