@@ -23,6 +23,9 @@ pub(super) fn run(context: &Context, args: Args) -> Result<(), CommandError> {
     let deploy = args.file.load_quietly()?;
     let announce = Announce { message: args.text };
     let told: Announced = tool::ask(&deploy, "announce", &announce, super::ASK)?;
-    context.print(&json!({"ok": true, "proxies": told.proxies}), || format!("told {} proxies", told.proxies));
+    context.print(&json!({"ok": true, "proxies": told.proxies}), || match told.proxies {
+        1 => "told 1 proxy".to_owned(),
+        many => format!("told {many} proxies"),
+    });
     Ok(())
 }
