@@ -7,13 +7,16 @@
 use crate::{Buffer, Conn, Dialing, Link, ListenError, Listener};
 use chappe_wire::NodeId;
 use nix::sys::socket::{Shutdown, shutdown};
+use std::cell::RefCell;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::net::{UnixListener, UnixStream};
+use tokio_util::io::poll_read_buf;
 
 /// How much room a read asks for: large enough that one call empties a busy socket.
 const READ: usize = 256 * 1024;
@@ -100,7 +103,7 @@ struct LocalListener {
 impl Listener for LocalListener {
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Box<dyn Conn>>> {
         let (stream, _) = ready!(self.listener.poll_accept(cx))?;
-        Poll::Ready(Ok(Box::new(LocalConn { stream })))
+        Poll::Ready(Ok(Box::new(LocalConn { stream: RefCell::new(stream) })))
     }
 }
 
@@ -111,29 +114,27 @@ impl Drop for LocalListener {
 }
 
 struct LocalConn {
-    stream: UnixStream,
+    /// Borrowed for the length of one call of the system.
+    stream: RefCell<UnixStream>,
 }
 
 impl LocalConn {
     async fn open(path: &Path) -> io::Result<LocalConn> {
-        Ok(LocalConn { stream: UnixStream::connect(path).await? })
+        Ok(LocalConn { stream: RefCell::new(UnixStream::connect(path).await?) })
     }
 }
 
 impl Conn for LocalConn {
     fn poll_read(&self, cx: &mut Context<'_>, into: &mut Buffer) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(self.stream.poll_read_ready(cx))?;
-            match self.stream.try_read_buf(into.tail(READ)) {
-                Err(err) if err.kind() == io::ErrorKind::WouldBlock => {}
-                done => return Poll::Ready(done),
-            }
-        }
+        // A read that does not fill its room tells tokio that the socket is empty, which saves the call that
+        // would find it out.
+        poll_read_buf(Pin::new(&mut *self.stream.borrow_mut()), cx, into.tail(READ))
     }
 
     fn try_write(&self, from: &mut Buffer) -> io::Result<()> {
+        let stream = self.stream.borrow();
         while !from.is_empty() {
-            match self.stream.try_write(from.filled()) {
+            match stream.try_write(from.filled()) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => from.consume(count),
                 Err(err) if err.kind() == io::ErrorKind::WouldBlock => return Ok(()),
@@ -144,11 +145,11 @@ impl Conn for LocalConn {
     }
 
     fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.poll_write_ready(cx)
+        self.stream.borrow().poll_write_ready(cx)
     }
 
     fn close(&self) {
         // An error says that it is closed already.
-        let _ = shutdown(self.stream.as_raw_fd(), Shutdown::Write);
+        let _ = shutdown(self.stream.borrow().as_raw_fd(), Shutdown::Write);
     }
 }

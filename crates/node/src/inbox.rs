@@ -21,6 +21,8 @@ const ENVELOPE_ROOM: usize = 1 << 20;
 /// Room that an emptied buffer keeps: above what one read asks for, or each read would allocate.
 const KEEP: usize = 512 * 1024;
 
+/// How long what came may go untold: acknowledgements ride on other frames meanwhile.
+const ACK_DELAY: Duration = Duration::from_millis(20);
 /// A turn that has taken this long writes out what it has so far.
 const LONG_TURN: Duration = Duration::from_micros(500);
 /// How many frames are taken in between two looks at the clock.
@@ -244,8 +246,10 @@ impl Inner {
     fn tell_acks(&self, peer: &Rc<Peer>) {
         if peer.owes_ack() {
             self.push_ack(peer);
-        } else if peer.has_untold() && !self.acks_wanted.replace(true) {
-            self.deadlines_changed.notify_one();
+        } else if peer.has_untold() && self.acks_due.get().is_none() {
+            let due = self.clock.now() + ACK_DELAY;
+            self.acks_due.set(Some(due));
+            self.wake_by(due);
         }
     }
 

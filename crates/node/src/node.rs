@@ -24,6 +24,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Poll, Waker};
+use std::time::Duration;
 use tokio::sync::Notify;
 
 /// The most messages that a node may have waiting for itself.
@@ -80,8 +81,10 @@ pub(crate) struct Inner {
     pub(crate) on_peer_lost: RefCell<Option<PeerHook>>,
     pub(crate) sessions: RefCell<Option<SessionsHook>>,
     pub(crate) on_leave: RefCell<Vec<LeaveHook>>,
-    /// Someone is to be told what came from them.
-    pub(crate) acks_wanted: Cell<bool>,
+    /// When those are told who were not told yet what came from them.
+    pub(crate) acks_due: Cell<Option<Duration>>,
+    /// When housekeeping wakes next.
+    pub(crate) wakes_at: Cell<Duration>,
     /// Something was written, so there may be room in a queue.
     flushed: Notify,
     pub(crate) deadlines_changed: Notify,
@@ -131,7 +134,8 @@ impl Node {
             on_peer_lost: RefCell::default(),
             sessions: RefCell::default(),
             on_leave: RefCell::default(),
-            acks_wanted: Cell::new(false),
+            acks_due: Cell::new(None),
+            wakes_at: Cell::new(Duration::MAX),
             flushed: Notify::new(),
             deadlines_changed: Notify::new(),
             link_changed: Notify::new(),
@@ -483,6 +487,14 @@ impl Inner {
             self.flush_peer(&peer);
         }
         self.flushed.notify_waiters();
+    }
+
+    /// Sees to it that housekeeping runs at that time, if it would not have run before.
+    pub(crate) fn wake_by(&self, at: Duration) {
+        if at < self.wakes_at.get() {
+            self.wakes_at.set(at);
+            self.deadlines_changed.notify_one();
+        }
     }
 
     /// Runs a handler; a panic in it is counted and logged, and the node goes on.

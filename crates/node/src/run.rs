@@ -12,10 +12,8 @@ use chappe_wire::{Body, Envelope, Meta, Reason, Role, Row};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{sleep_until, timeout};
 
-/// How long what came may go untold: acknowledgements ride on other frames meanwhile.
-const ACK_DELAY: Duration = Duration::from_millis(20);
 /// The loop makes a turn at least this often, so that an idle node is not taken for a stuck one.
 const IDLE_TURN: Duration = Duration::from_millis(500);
 /// How long a leaving node waits for its answers and queues.
@@ -246,30 +244,27 @@ impl Node {
 impl Inner {
     /// Deadlines, acknowledgements that found no frame to ride on, and the idle turn.
     async fn housekeeping(self: Rc<Self>) {
-        let mut acks_due: Option<Duration> = None;
         loop {
             let now = self.clock.now();
             self.progress.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             self.expire_requests(now);
-            if acks_due.is_some_and(|due| due <= now) {
-                acks_due = None;
-                self.acks_wanted.set(false);
+            if self.acks_due.get().is_some_and(|due| due <= now) {
+                self.acks_due.set(None);
                 self.tell_all_acks();
-            } else if acks_due.is_none() && self.acks_wanted.get() {
-                acks_due = Some(now + ACK_DELAY);
             }
             let due = [
                 self.pending.borrow().next_deadline(),
                 self.waiting.borrow().next_deadline(),
-                acks_due,
+                self.acks_due.get(),
                 // Well within the time after which it would count as stuck.
                 Some(now + IDLE_TURN.min(self.config.timing.stuck / 4)),
             ];
-            let next = due.into_iter().flatten().min().map_or(Instant::now(), |at| self.clock.at(at));
+            let next = due.into_iter().flatten().min().unwrap_or(now);
+            self.wakes_at.set(next);
             tokio::select! {
                 biased;
                 () = self.deadlines_changed.notified() => {}
-                () = sleep_until(next) => {}
+                () = sleep_until(self.clock.at(next)) => {}
             }
         }
     }

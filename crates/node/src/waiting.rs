@@ -115,13 +115,8 @@ impl Inner {
     }
 
     fn expect(&self, to: NodeId, incarnation: u64, deadline: Duration, waiter: Waiter) -> u64 {
-        let mut pending = self.pending.borrow_mut();
-        let before = pending.next_deadline();
-        let id = pending.insert(to, incarnation, deadline, waiter);
-        if before.is_none_or(|before| deadline < before) {
-            self.deadlines_changed.notify_one();
-        }
-        id
+        self.wake_by(deadline);
+        self.pending.borrow_mut().insert(to, incarnation, deadline, waiter)
     }
 
     fn hold(&self, request: &Outgoing<'_>, waiter: Option<Waiter>) {
@@ -146,7 +141,8 @@ impl Inner {
             deadline: request.deadline(),
             waiter,
         });
-        self.deadlines_changed.notify_one();
+        drop(waiting);
+        self.wake_by(request.deadline());
     }
 
     /// Tries again what waits; called when the view has changed.
