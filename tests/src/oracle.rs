@@ -95,6 +95,7 @@ struct State {
     silent: Vec<(NodeId, NodeId, Duration, Duration)>,
     /// Requests that ended with what a handler, or the runtime for it, has answered.
     taken: u64,
+    reasons: BTreeMap<Reason, u64>,
     violations: Vec<String>,
     trace: Vec<Entry>,
     story: Vec<String>,
@@ -116,6 +117,7 @@ impl Default for Oracle {
             apart: Vec::new(),
             silent: Vec::new(),
             taken: 0,
+            reasons: BTreeMap::new(),
             violations: Vec::new(),
             trace: Vec::new(),
             story: Vec::new(),
@@ -241,6 +243,7 @@ impl Oracle {
             wrong.push(format!("request {id} to nobody ended as {outcome:?} after {:?}", now - at));
         }
         wrong.into_iter().for_each(|text| state.broken(text));
+        outcome.err().into_iter().for_each(|reason| *state.reasons.entry(reason).or_default() += 1);
         state.taken += u64::from(matches!(outcome, Ok(()) | Err(Reason::HandlerFailed)));
         state.messages[id as usize].outcome = Some(now);
     }
@@ -353,6 +356,11 @@ impl Oracle {
         let mut state = self.0.borrow_mut();
         let line = format!("{:>9.3}s {text}", state.now().as_secs_f64());
         state.story.push(line);
+    }
+
+    /// How many requests ended for each reason.
+    pub fn reasons(&self) -> BTreeMap<Reason, u64> {
+        self.0.borrow().reasons.clone()
     }
 
     /// How many messages were sent so far.

@@ -13,7 +13,7 @@ use crate::rng::Rng;
 use crate::sessions::Door;
 use chappe_master::Master;
 use chappe_node::{Beats, Config, Declared, Node, NodeError, Report, State, Timing};
-use chappe_wire::{NodeId, Role};
+use chappe_wire::{NodeId, Reason, Role};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::{Future, poll_fn};
@@ -55,6 +55,8 @@ pub struct Outcome {
     pub story: Vec<String>,
     /// Every step, the same for the same seed.
     pub trace: Vec<Entry>,
+    /// How often a message was dropped, or a request ended, for each reason.
+    pub reasons: BTreeMap<Reason, u64>,
     /// Messages that were sent.
     pub messages: usize,
     /// How often the link's trick was played.
@@ -275,8 +277,12 @@ impl Cluster {
         if late > left {
             self.oracle.wrong(format!("{late} answers came late, and only {left} can have"));
         }
+        let mut reasons = self.oracle.reasons();
+        for (_, reason, count) in books.values().flat_map(|book| &book.dropped) {
+            *reasons.entry(*reason).or_default() += count;
+        }
         let (violations, story, trace) = self.oracle.judge();
         let (messages, tricks) = (self.oracle.sent(), self.net.tricks());
-        Outcome { seed: self.plan.seed, violations, story, trace, messages, tricks }
+        Outcome { seed: self.plan.seed, violations, story, trace, reasons, messages, tricks }
     }
 }

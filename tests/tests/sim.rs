@@ -2,6 +2,8 @@
 //! the oracle. `SEED=n cargo test -p chappe-tests --test sim` replays one; `SEEDS=n` runs so many.
 
 use chappe_tests::sim::{Outcome, Plan, run};
+use chappe_wire::Reason;
+use std::collections::BTreeMap;
 
 /// How many schedules a test run plays, without a word.
 const SEEDS: u64 = 300;
@@ -51,5 +53,27 @@ fn a_seed_is_always_the_same_run() {
         assert_eq!(differs.map(around), None, "SEED={seed}: the {differs:?}th step differs");
         assert_eq!(one.trace.len(), two.trace.len(), "SEED={seed}");
         assert_ne!(one.trace, run(Plan::new(seed + 100)).trace);
+    }
+}
+
+/// Checks that never have anything to judge prove nothing.
+#[test]
+fn the_schedules_come_upon_everything_that_can_go_wrong() {
+    let mut met: BTreeMap<Reason, u64> = BTreeMap::new();
+    for seed in 0..12 {
+        for (reason, count) in run(Plan::new(seed)).reasons {
+            *met.entry(reason).or_default() += count;
+        }
+    }
+    for reason in [
+        Reason::NodeLost,
+        Reason::DeadlineExceeded,
+        Reason::HandlerFailed,
+        Reason::NoProvider,
+        Reason::Disconnected,
+        Reason::NotReady,
+        Reason::StaleSession,
+    ] {
+        assert!(met.get(&reason).is_some_and(|count| *count >= 10), "{reason} is not among {met:?}");
     }
 }

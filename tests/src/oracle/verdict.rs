@@ -94,8 +94,7 @@ impl State {
             // A sender that stands still learns of it late.
             is_pair && self.when_awake(from.node, *at) + NEWS >= message.at
         };
-        let excused =
-            self.died.iter().any(|(life, at)| died(life, at)) || self.apart.iter().any(parted);
+        let excused = self.died.iter().any(|(life, at)| died(life, at)) || self.apart.iter().any(parted);
         (!excused).then(|| format!("event {id} of {from} to {to} never arrived, and nothing came between"))
     }
 }
