@@ -6,17 +6,20 @@
 
 use crate::{Buffer, Conn, Dialing, Link, ListenError, Listener};
 use chappe_wire::NodeId;
-use nix::sys::socket::{Shutdown, shutdown};
+use rustix::buffer::spare_capacity;
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 use std::cell::RefCell;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
-use std::os::fd::AsRawFd;
+use std::net::Shutdown;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
-use std::pin::Pin;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::task::{Context, Poll, ready};
-use tokio::net::{UnixListener, UnixStream};
-use tokio_util::io::poll_read_buf;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::net::UnixListener;
 
 /// How much room a read asks for: large enough that one call empties a busy socket.
 const READ: usize = 256 * 1024;
@@ -89,7 +92,10 @@ impl Link for LocalLink {
 
     fn dial(&self, to: NodeId) -> Dialing {
         let path = self.socket_of(to);
-        Box::pin(async move { Ok(Box::new(LocalConn::open(&path).await?) as Box<dyn Conn>) })
+        Box::pin(async move {
+            let stream = tokio::net::UnixStream::connect(&path).await?;
+            Ok(Box::new(LocalConn::new(stream)?) as Box<dyn Conn>)
+        })
     }
 }
 
@@ -103,7 +109,7 @@ struct LocalListener {
 impl Listener for LocalListener {
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Box<dyn Conn>>> {
         let (stream, _) = ready!(self.listener.poll_accept(cx))?;
-        Poll::Ready(Ok(Box::new(LocalConn { stream: RefCell::new(stream) })))
+        Poll::Ready(Ok(Box::new(LocalConn::new(stream)?)))
     }
 }
 
@@ -113,43 +119,82 @@ impl Drop for LocalListener {
     }
 }
 
+/// A connected socket.
+///
+/// It is registered for reading alone. A Unix socket tells every writer whenever its peer has read, and a loop
+/// that listened for that would be woken twice for each message; writability is asked for only while a write
+/// waits, by a second registration.
 struct LocalConn {
-    /// Borrowed for the length of one call of the system.
-    stream: RefCell<UnixStream>,
+    stream: AsyncFd<UnixStream>,
+    waiting: RefCell<Option<AsyncFd<UnixStream>>>,
 }
 
 impl LocalConn {
-    async fn open(path: &Path) -> io::Result<LocalConn> {
-        Ok(LocalConn { stream: RefCell::new(UnixStream::connect(path).await?) })
+    fn new(stream: tokio::net::UnixStream) -> io::Result<LocalConn> {
+        Ok(LocalConn {
+            stream: register(stream.into_std()?, Interest::READABLE)?,
+            waiting: RefCell::new(None),
+        })
     }
+}
+
+#[expect(
+    deprecated,
+    reason = "it asks that the stream owns its descriptor, which the standard library's does"
+)]
+fn register(stream: UnixStream, interest: Interest) -> io::Result<AsyncFd<UnixStream>> {
+    AsyncFd::with_interest(stream, interest)
 }
 
 impl Conn for LocalConn {
     fn poll_read(&self, cx: &mut Context<'_>, into: &mut Buffer) -> Poll<io::Result<usize>> {
-        // A read that does not fill its room tells tokio that the socket is empty, which saves the call that
-        // would find it out.
-        poll_read_buf(Pin::new(&mut *self.stream.borrow_mut()), cx, into.tail(READ))
+        loop {
+            let mut ready = ready!(self.stream.poll_read_ready(cx))?;
+            let tail = into.tail(READ);
+            let room = tail.capacity() - tail.len();
+            match recv(self.stream.get_ref(), spare_capacity(tail), RecvFlags::DONTWAIT) {
+                Err(Errno::AGAIN) => ready.clear_ready(),
+                Err(Errno::INTR) => {}
+                Err(error) => return Poll::Ready(Err(error.into())),
+                Ok((count, _)) => {
+                    if count > 0 && count < room {
+                        // It did not fill its room: the socket is empty, and the call that would say so is saved.
+                        ready.clear_ready();
+                    }
+                    return Poll::Ready(Ok(count));
+                }
+            }
+        }
     }
 
     fn try_write(&self, from: &mut Buffer) -> io::Result<()> {
-        let stream = self.stream.borrow();
         while !from.is_empty() {
-            match stream.try_write(from.filled()) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            match send(self.stream.get_ref(), from.filled(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
                 Ok(count) => from.consume(count),
-                Err(err) if err.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(err) => return Err(err),
+                Err(Errno::AGAIN) => return Ok(()),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(())
     }
 
     fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.stream.borrow().poll_write_ready(cx)
+        let mut waiting = self.waiting.borrow_mut();
+        let stream = match &*waiting {
+            Some(stream) => stream,
+            None => {
+                let stream = self.stream.get_ref().try_clone()?;
+                waiting.insert(register(stream, Interest::WRITABLE)?)
+            }
+        };
+        let ready = ready!(stream.poll_write_ready(cx)).map(drop);
+        *waiting = None;
+        Poll::Ready(ready)
     }
 
     fn close(&self) {
         // An error says that it is closed already.
-        let _ = shutdown(self.stream.borrow().as_raw_fd(), Shutdown::Write);
+        let _ = self.stream.get_ref().shutdown(Shutdown::Write);
     }
 }
