@@ -40,7 +40,10 @@ impl Part {
         self.node.listen("sim", "load", "E", 0, move |event: Event<'_>| part.on_event(&event));
         let part = self.clone();
         self.node.on_view(move |change| {
-            if let Changed::Gone(member) = change {
+            let (Changed::Gone(member) | Changed::Member(_, member)) = change;
+            let is_gone = matches!(change, Changed::Gone(_));
+            part.oracle.told(part.life, Life { node: member.id, life: member.incarnation }, is_gone);
+            if is_gone {
                 part.oracle.parts(part.life.node, member.id);
             }
         });

@@ -89,6 +89,8 @@ struct State {
     last: BTreeMap<(Life, Life), u64>,
     /// Who stands on which server: by session epoch, the uid.
     here: BTreeMap<Life, BTreeMap<u64, u64>>,
+    /// Lives that a node was told have ended.
+    gone: BTreeSet<(Life, Life)>,
     frozen: BTreeMap<NodeId, Vec<(Duration, Duration)>>,
     /// Pairs between which a connection ended or nothing passed: (from, to] in time.
     apart: Vec<(NodeId, NodeId, Duration)>,
@@ -113,6 +115,7 @@ impl Default for Oracle {
             died: BTreeMap::new(),
             last: BTreeMap::new(),
             here: BTreeMap::new(),
+            gone: BTreeSet::new(),
             frozen: BTreeMap::new(),
             apart: Vec::new(),
             silent: Vec::new(),
@@ -187,6 +190,9 @@ impl Oracle {
             && to != by.node
         {
             wrong.push(format!("{by} saw {id}, which was for {to}"));
+        }
+        if state.gone.contains(&(by, sender)) {
+            wrong.push(format!("{by} saw {id} of {sender}, which it was told is gone"));
         }
         if !state.ready.contains(&by) {
             wrong.push(format!("{by} saw {id} before it was ready"));
@@ -315,6 +321,16 @@ impl Oracle {
         let mut state = self.0.borrow_mut();
         let now = state.now();
         state.apart.push((a, b, now));
+    }
+
+    /// A node was told that a life has ended, or is there.
+    pub fn told(&self, by: Life, of: Life, is_gone: bool) {
+        let mut state = self.0.borrow_mut();
+        if is_gone {
+            state.gone.insert((by, of));
+        } else {
+            state.gone.remove(&(by, of));
+        }
     }
 
     /// Nothing passes between two nodes for so long.

@@ -268,3 +268,16 @@ async fn a_frame_shorter_than_its_own_header_closes_its_connection() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_node_that_was_declared_lost_is_not_heard_again_by_those_who_were_told() {
+    cluster(async |cluster| {
+        cluster.lobby.stop();
+        until(|| cluster.service.with_view(|view| view.member(NodeId(20)).is_none())).await;
+        let mut zombie = hello(20, Role::Lobby, SERVICE);
+        zombie.incarnation = cluster.lobby.config().incarnation;
+        let (reason, text) = refused(&cluster, SERVICE, &Greeting::Hello(zombie).encode(PROTOCOL)).await;
+        assert_eq!((reason, text.as_str()), (Reason::Evicted, "that life of node 20 has ended"));
+    })
+    .await;
+}

@@ -110,8 +110,17 @@ impl Inner {
             }
         }
         drop(peers);
+        // The master has a memory of its own for this.
+        if config.role != Role::Master && self.is_over(hello) {
+            return refuse(Reason::Evicted, format!("that life of node {} has ended", hello.node));
+        }
         let hook = self.on_hello.borrow().clone();
         hook.map_or(Ok(()), |hook| hook(hello))
+    }
+
+    /// Whether the master has told that this life of a node has ended.
+    fn is_over(&self, hello: &Hello) -> bool {
+        self.ended.borrow().get(&hello.node).is_some_and(|ended| *ended >= hello.incarnation)
     }
 
     /// Keeps a connection to every node that this one is to dial.
@@ -141,6 +150,8 @@ impl Inner {
                 break;
             }
             match self.dial_once(member.id, Purpose::Messages).await {
+                // It stood still while it was dialled, and was declared lost meanwhile.
+                Ok((hello, conn, _)) if self.is_over(&hello) => conn.close(),
                 Ok((hello, conn, buffer)) => {
                     self.linked(&hello, conn, buffer);
                     break;

@@ -225,6 +225,7 @@ impl Inner {
         }
         self.mark_peers();
         for change in &changed {
+            self.note_life(change);
             if let Changed::Gone(member) = change
                 && member.id != self.config.id
             {
@@ -252,6 +253,22 @@ impl Inner {
         self.retry_waiting();
         // Whoever waits for the connections of the view as it was looks again.
         self.link_changed.notify_waiters();
+    }
+
+    /// Remembers which lives are over: others were told so, and must not hear of them again.
+    fn note_life(&self, change: &Changed) {
+        let mut ended = self.ended.borrow_mut();
+        match change {
+            Changed::Gone(member) => {
+                let latest = ended.entry(member.id).or_default();
+                *latest = member.incarnation.max(*latest);
+            }
+            // A life that was only starting may come back, and so may one that a restarted master has forgotten.
+            Changed::Member(_, member) if ended.get(&member.id) == Some(&member.incarnation) => {
+                ended.remove(&member.id);
+            }
+            Changed::Member(..) => {}
+        }
     }
 
     /// Tells this node's mods, in the words of apollo.md section 5.

@@ -70,6 +70,9 @@ pub(crate) struct Inner {
     flush_wanted: Cell<bool>,
     flusher: RefCell<Option<Waker>>,
     pub(crate) players: RefCell<Players>,
+    /// The latest life of each id that the master has told is over: it may not connect again, unless the master
+    /// takes it back.
+    pub(crate) ended: RefCell<FxHashMap<NodeId, u64>>,
     pub(crate) link: RefCell<Option<Arc<dyn Link + Send + Sync>>>,
     pub(crate) dialing: RefCell<FxHashSet<NodeId>>,
     /// Nodes whose connecting this node's mods were told of.
@@ -125,6 +128,7 @@ impl Node {
             flush_wanted: Cell::new(false),
             flusher: RefCell::default(),
             players: RefCell::default(),
+            ended: RefCell::default(),
             link: RefCell::default(),
             dialing: RefCell::default(),
             announced: RefCell::default(),
