@@ -9,7 +9,7 @@ use serde_json::json;
 
 /// Let one node leave the cluster
 ///
-/// It takes nothing new, its players are moved to another node of its type, and it ends. `chappe up` does not
+/// It takes nothing new, answers what it has, and ends; its players go to the emptiest lobby. `chappe up` does not
 /// start it again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
