@@ -25,6 +25,10 @@ const KEEP: usize = 512 * 1024;
 const ACK_DELAY: Duration = Duration::from_millis(20);
 /// A turn that has taken this long writes out what it has so far.
 const LONG_TURN: Duration = Duration::from_micros(500);
+/// A turn that has taken this long leaves the rest for the next: timers and other peers have theirs first.
+const MAX_TURN: Duration = Duration::from_millis(5);
+/// Reads of one connection that found something at once, before others have their turn.
+const READS: u32 = 16;
 /// How many frames are taken in between two looks at the clock.
 const LOOK_AFTER: u32 = 8;
 
@@ -40,18 +44,36 @@ impl Inner {
     /// Reads a connection until it ends. `buffer` may hold what came behind the greeting.
     pub(crate) async fn reader(self: Rc<Self>, peer: Rc<Peer>, conn: Rc<dyn Conn>, mut buffer: Buffer) {
         let limit = self.config.limits.message_bytes + ENVELOPE_ROOM;
+        let mut reads = 0;
         loop {
-            if let Err(error) = self.take_in(&peer, &mut buffer, limit) {
-                self.stats.count("protocol_errors");
-                self.close_peer(&peer, error.reason(), &error.to_string());
-                break;
-            }
+            let is_cut_short = match self.take_in(&peer, &mut buffer, limit) {
+                Ok(is_cut_short) => is_cut_short,
+                Err(error) => {
+                    self.stats.count("protocol_errors");
+                    self.close_peer(&peer, error.reason(), &error.to_string());
+                    break;
+                }
+            };
             self.tell_acks(&peer);
-            buffer.shrink(KEEP);
-            match poll_fn(|cx| conn.poll_read(cx, &mut buffer)).await {
-                Ok(0) => self.peer_ended(&peer, "the other side closed the connection"),
-                Ok(_) => {}
-                Err(error) => self.peer_ended(&peer, &error.to_string()),
+            if is_cut_short || reads == READS {
+                reads = 0;
+                tokio::task::yield_now().await;
+            }
+            if !is_cut_short {
+                buffer.shrink(KEEP);
+                reads += 1;
+                let read = poll_fn(|cx| {
+                    let read = conn.poll_read(cx, &mut buffer);
+                    if read.is_pending() {
+                        reads = 0;
+                    }
+                    read
+                });
+                match read.await {
+                    Ok(0) => self.peer_ended(&peer, "the other side closed the connection"),
+                    Ok(_) => {}
+                    Err(error) => self.peer_ended(&peer, &error.to_string()),
+                }
             }
             if peer.is_closed() {
                 break;
@@ -59,11 +81,18 @@ impl Inner {
         }
     }
 
-    /// Takes in every whole frame of `buffer`: one turn of the loop.
-    fn take_in(self: &Rc<Self>, peer: &Rc<Peer>, buffer: &mut Buffer, limit: usize) -> Result<(), WireError> {
+    /// Takes in every whole frame of `buffer`, or as many as fit into one turn of the loop: whether it was cut
+    /// short so.
+    fn take_in(
+        self: &Rc<Self>,
+        peer: &Rc<Peer>,
+        buffer: &mut Buffer,
+        limit: usize,
+    ) -> Result<bool, WireError> {
         self.progress.fetch_add(1, Ordering::Relaxed);
         let (mut taken, mut frames, mut result) = (0, 0u32, Ok(()));
-        let mut since = self.clock.now();
+        let started = self.clock.now();
+        let (mut since, mut is_cut_short) = (started, false);
         while !peer.is_closed() {
             match read_frame(&buffer.filled()[taken..], limit) {
                 Ok(None) => break,
@@ -71,10 +100,14 @@ impl Inner {
                     taken += length;
                     frames += 1;
                     result = self.on_frame(peer, frame);
-                    if frames.is_multiple_of(LOOK_AFTER) && self.clock.now() - since > LONG_TURN {
-                        // Slow handlers: what the first of them have answered does not wait for the last.
-                        self.flush();
-                        since = self.clock.now();
+                    if frames.is_multiple_of(LOOK_AFTER) {
+                        let now = self.clock.now();
+                        if now - since > LONG_TURN {
+                            // Slow handlers: what the first of them have answered does not wait for the last.
+                            self.flush();
+                            since = now;
+                        }
+                        is_cut_short = now - started > MAX_TURN;
                     }
                     if self.has_local() {
                         // What a message raised (a player entered) is heard before the next message.
@@ -83,12 +116,12 @@ impl Inner {
                 }
                 Err(error) => result = Err(error),
             }
-            if result.is_err() {
+            if result.is_err() || is_cut_short {
                 break;
             }
         }
         buffer.consume(taken);
-        result
+        result.map(|()| is_cut_short)
     }
 
     fn on_frame(self: &Rc<Self>, peer: &Rc<Peer>, frame: Frame<'_>) -> Result<(), WireError> {
@@ -185,7 +218,12 @@ impl Inner {
             }
             return;
         };
+        let (first, removals) = (listeners.first().map(|first| first.id), self.listeners.borrow().removals);
         for listener in listeners.iter() {
+            // One of those before it may have removed it.
+            if Some(listener.id) != first && !self.listeners.borrow().stands(listener.id, removals) {
+                continue;
+            }
             self.guarded(&event, || (listener.handler)(event));
         }
     }

@@ -22,11 +22,13 @@ pub(crate) type Handler = Rc<dyn Fn(Event<'_>)>;
 /// changes meanwhile: a handler may listen and un-listen freely.
 #[derive(Default)]
 pub(crate) struct Listeners {
-    by_topic: FxHashMap<Box<[u8]>, Walk>,
-    topic_of: FxHashMap<ListenerId, Box<[u8]>>,
+    by_topic: FxHashMap<Rc<[u8]>, Walk>,
+    topic_of: FxHashMap<ListenerId, Rc<[u8]>>,
     last: u64,
+    /// How many were removed, ever.
+    pub(crate) removals: u64,
     /// The topic that came last, and its listeners: what comes often comes in a row.
-    recent: Option<(Box<[u8]>, Walk)>,
+    recent: Option<(Rc<[u8]>, Walk)>,
 }
 
 /// A topic's listeners.
@@ -34,7 +36,7 @@ pub(crate) type Walk = Rc<Vec<Listener>>;
 
 #[derive(Clone)]
 pub(crate) struct Listener {
-    id: ListenerId,
+    pub(crate) id: ListenerId,
     priority: i32,
     pub(crate) handler: Handler,
 }
@@ -46,24 +48,32 @@ impl Listeners {
         self.last += 1;
         let id = ListenerId(self.last);
         let priority = priority.min(MAX_PRIORITY);
-        let list = Rc::make_mut(self.by_topic.entry(topic.into()).or_default());
+        let name: Rc<[u8]> = topic.into();
+        let list = Rc::make_mut(self.by_topic.entry(name.clone()).or_default());
         let at = list.partition_point(|other| other.priority >= priority);
         list.insert(at, Listener { id, priority, handler });
-        self.topic_of.insert(id, topic.into());
+        self.topic_of.insert(id, name);
         id
     }
 
-    pub(crate) fn remove(&mut self, id: ListenerId) -> bool {
+    /// The removed listener: to be dropped when the table is no longer borrowed, because what a handler owns may
+    /// call the node when it goes.
+    pub(crate) fn remove(&mut self, id: ListenerId) -> Option<Listener> {
         self.recent = None;
-        let Some(topic) = self.topic_of.remove(&id) else { return false };
-        if let Some(list) = self.by_topic.get_mut(&topic) {
-            let list = Rc::make_mut(list);
-            list.retain(|listener| listener.id != id);
-            if list.is_empty() {
-                self.by_topic.remove(&topic);
-            }
+        let topic = self.topic_of.remove(&id)?;
+        let list = Rc::make_mut(self.by_topic.get_mut(&topic)?);
+        let at = list.iter().position(|listener| listener.id == id)?;
+        let removed = list.remove(at);
+        if list.is_empty() {
+            self.by_topic.remove(&topic);
         }
-        true
+        self.removals += 1;
+        Some(removed)
+    }
+
+    /// Whether a listener is still registered, for one who walks a list since there were so many `removals`.
+    pub(crate) fn stands(&self, id: ListenerId, removals: u64) -> bool {
+        self.removals == removals || self.topic_of.contains_key(&id)
     }
 
     pub(crate) fn of(&mut self, topic: &[u8]) -> Option<Walk> {
@@ -122,8 +132,8 @@ mod tests {
     fn a_removed_listener_hears_nothing_more_and_leaves_nothing_behind() {
         let mut listeners = Listeners::default();
         let id = listeners.add(b"t", 0, Rc::new(|_| {}));
-        assert!(listeners.remove(id));
-        assert!(!listeners.remove(id));
+        assert!(listeners.remove(id).is_some());
+        assert!(listeners.remove(id).is_none());
         assert!(listeners.of(b"t").is_none());
         assert!(listeners.by_topic.is_empty() && listeners.topic_of.is_empty());
     }

@@ -16,6 +16,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+/// The longest text of a failed request; what is longer is cut.
+const MESSAGE: usize = 4096;
 /// The time-out of a request that names none (apollo.md section 3).
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -129,11 +131,18 @@ pub(crate) struct Methods {
 }
 
 impl Methods {
-    /// Replaces what stood under the same names. Returns whether the module is new.
-    pub(crate) fn add(&mut self, module: &str, method: &str, row: Row, handler: Method) -> bool {
+    /// Replaces what stood under the same names. Returns whether the module is new, and what was replaced: to be
+    /// dropped when the table is no longer borrowed, because what a handler owns may call the node when it goes.
+    pub(crate) fn add(
+        &mut self,
+        module: &str,
+        method: &str,
+        row: Row,
+        handler: Method,
+    ) -> (bool, Option<(Row, Method)>) {
         let is_new = !self.serves(module);
-        self.by_target.insert(target(module, method).into_boxed_slice(), (row, handler));
-        is_new
+        let replaced = self.by_target.insert(target(module, method).into_boxed_slice(), (row, handler));
+        (is_new, replaced)
     }
 
     pub(crate) fn of(&self, target: &[u8]) -> Option<(Row, Method)> {
@@ -257,14 +266,21 @@ impl Responder {
         })
     }
 
-    /// Answers with MessagePack.
+    /// Answers with `data`, which is MessagePack already. Data over the limit on a message ends the request as
+    /// `HandlerFailed`.
     pub fn respond_raw(mut self, data: &[u8]) {
+        let limit = self.node.config().limits.message_bytes;
+        if data.len() > limit {
+            let text = format!("an answer of {} bytes is over the limit of {limit}", data.len());
+            return self.fail(Reason::HandlerFailed, &text);
+        }
         self.send(Ok(()), data);
     }
 
-    /// Answers that it failed.
+    /// Answers that it failed. `message` says why to a person; what is over 4 KiB of it is cut.
     pub fn fail(mut self, reason: Reason, message: &str) {
-        self.send(Err(reason), message.as_bytes());
+        let end = message.floor_char_boundary(MESSAGE);
+        self.send(Err(reason), &message.as_bytes()[..end]);
     }
 
     fn send(&mut self, status: Result<(), Reason>, payload: &[u8]) {
@@ -306,7 +322,8 @@ impl Drop for Responder {
 impl Node {
     /// Registers a method of a module (rows 14 and 15). What stood under the same two names is replaced.
     pub fn register(&self, row: Row, module: &str, method: &str, handler: impl Fn(Call<'_>) + 'static) {
-        let is_new = self.0.methods.borrow_mut().add(module, method, row, Rc::new(handler));
+        let (is_new, replaced) = self.0.methods.borrow_mut().add(module, method, row, Rc::new(handler));
+        drop(replaced);
         if is_new && !module.starts_with('$') {
             self.0.announce_module(module);
         }

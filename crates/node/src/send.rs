@@ -139,7 +139,8 @@ impl Node {
 
     /// Undoes a registration. Returns false when that was done before.
     pub fn unlisten(&self, id: ListenerId) -> bool {
-        self.0.listeners.borrow_mut().remove(id)
+        let removed = self.0.listeners.borrow_mut().remove(id);
+        removed.is_some()
     }
 
     /// Sends an event to wherever `address` leads. A broadcast is encoded once.

@@ -22,7 +22,7 @@ pub(crate) struct Outgoing<'a> {
 
 impl Outgoing<'_> {
     fn deadline(&self) -> Duration {
-        self.now + self.timeout
+        self.now.saturating_add(self.timeout)
     }
 }
 

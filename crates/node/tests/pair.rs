@@ -1,116 +1,14 @@
-//! Two nodes and a stand-in for the master, over real links, on virtual time where the link allows it.
+//! Two nodes and a stand-in for the master: what the simplest messages promise.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
-use chappe_link::Link;
-use chappe_link::memory::MemoryLink;
-use chappe_node::system::{ServerSystem, ServiceSystem};
-use chappe_node::{Beats, Call, Config, Declared, Failure, Member, Node, State, ViewChange, control};
-use chappe_wire::{NodeId, Reason, Role, Row};
+mod common;
+
+use chappe_node::Failure;
+use chappe_wire::{NodeId, Reason};
+use common::{SECOND, pair, until};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::time::Duration;
-
-const SECOND: Duration = Duration::from_secs(1);
-
-fn config(id: i64, role: Role, node_type: &str) -> Config {
-    let mut config = Config::new("test", NodeId(id), role, node_type);
-    config.master = NodeId(1);
-    config.declared = Declared {
-        nodes: vec![
-            (NodeId(1), Role::Master, "master".into()),
-            (NodeId(20), Role::Lobby, "lobby".into()),
-            (NodeId(40), Role::Service, "service_mail".into()),
-        ],
-        modules: vec![],
-    };
-    config
-}
-
-/// Tells every node of every other, and nothing more.
-fn stand_in_master(link: &Arc<dyn Link + Send + Sync>) -> Node {
-    let master = Node::new(config(1, Role::Master, "master"));
-    let members: Rc<RefCell<BTreeMap<NodeId, Member>>> = Rc::default();
-    let tell = {
-        let (master, members) = (master.clone(), members.clone());
-        move || {
-            let mut all: Vec<Member> = members.borrow().values().cloned().collect();
-            all.push(master.member());
-            let change = ViewChange { full: true, members: all, gone: vec![] };
-            master.apply_view(change.clone());
-            let ids: Vec<NodeId> = members.borrow().keys().copied().collect();
-            for id in ids {
-                master.tell(id, control::NODE, "view", &change);
-            }
-            change
-        }
-    };
-    let (known, told) = (members.clone(), tell.clone());
-    master.register(Row::Internal, control::MASTER, "join", move |call: Call<'_>| {
-        let join: control::Join = call.args().unwrap();
-        known.borrow_mut().insert(join.member.id, join.member);
-        call.respond(&told()).unwrap();
-    });
-    let (known, told) = (members.clone(), tell.clone());
-    master.register(Row::Internal, control::MASTER, "state", move |call: Call<'_>| {
-        let change: control::StateChange = call.args().unwrap();
-        if let Some(member) = known.borrow_mut().get_mut(&call.from()) {
-            member.state = change.state;
-            member.modules = change.modules;
-        }
-        told();
-    });
-    master.register(Row::Internal, control::MASTER, "pulse", |_| {});
-    let lost = members;
-    master.on_peer_lost(move |id, _| {
-        lost.borrow_mut().remove(&id);
-        tell();
-    });
-    start(&master, link, |_| {});
-    master
-}
-
-fn start(node: &Node, link: &Arc<dyn Link + Send + Sync>, setup: impl FnOnce(&Node) + 'static) {
-    let (node, link) = (node.clone(), link.clone());
-    tokio::task::spawn_local(async move {
-        let setup = async |node: &Node| {
-            setup(node);
-            Ok(())
-        };
-        node.run(link, Beats::Task, setup).await.unwrap();
-    });
-}
-
-async fn until(what: impl Fn() -> bool) {
-    for _ in 0..10_000 {
-        if what() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    panic!("it never came to be");
-}
-
-/// A lobby and a mail service, connected and ready.
-async fn pair(test: impl AsyncFnOnce(ServerSystem, ServiceSystem)) {
-    let local = tokio::task::LocalSet::new();
-    let run = local.run_until(async {
-        let link: Arc<dyn Link + Send + Sync> = Arc::new(MemoryLink::new());
-        let _master = stand_in_master(&link);
-        let lobby = Node::new(config(20, Role::Lobby, "lobby"));
-        let service = Node::new(config(40, Role::Service, "service_mail"));
-        start(&lobby, &link, |_| {});
-        start(&service, &link, |_| {});
-        let ready = |node: &Node, id: i64| {
-            node.with_view(|view| view.member(NodeId(id)).is_some_and(|member| member.state == State::Ready))
-        };
-        until(|| ready(&lobby, 40) && ready(&service, 20)).await;
-        test(ServerSystem::new(&lobby, "t", "lobby"), ServiceSystem::new(&service, "t", "mail")).await;
-    });
-    run.await;
-}
 
 #[tokio::test(start_paused = true)]
 async fn an_event_and_an_answer_arrive() {
