@@ -3,6 +3,7 @@
 use crate::cmd;
 use chappe_master::Master;
 use chappe_node::Node;
+use chappe_proxy::ProxyOptions;
 use chappe_wire::Role;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -18,6 +19,9 @@ pub(crate) type Setup = Arc<dyn Fn(&Node) -> Result<(), String> + Send + Sync>;
 /// The same for the master.
 pub(crate) type MasterSetup = Arc<dyn Fn(&Master) -> Result<(), String> + Send + Sync>;
 
+/// What a proxy of this game does otherwise than deploy.json says.
+pub(crate) type ProxySetup = Arc<dyn Fn(&mut ProxyOptions) + Send + Sync>;
+
 /// A game: what each type of node does. [`App::main`] turns it into a program that understands the whole command
 /// `chappe`, so that deploy.json can name it (spec/apollo.md section 5, "A Rust game").
 #[derive(Clone, Default)]
@@ -25,6 +29,7 @@ pub struct App {
     servers: BTreeMap<String, Setup>,
     services: BTreeMap<String, Setup>,
     master: Option<MasterSetup>,
+    proxy: Option<ProxySetup>,
 }
 
 impl App {
@@ -66,6 +71,18 @@ impl App {
         self
     }
 
+    /// What proxies do otherwise than deploy.json says: above all who may log in ([`ProxyOptions::check`]; the
+    /// default lets anyone in as whomever they say they are). The proxy's entry in deploy.json must name this
+    /// program. `setup` runs on the proxy's thread before its port opens.
+    #[must_use]
+    pub fn proxy<F>(mut self, setup: F) -> App
+    where
+        F: Fn(&mut ProxyOptions) + Send + Sync + 'static,
+    {
+        self.proxy = Some(Arc::new(setup));
+        self
+    }
+
     /// Runs the command that the program's arguments name: `node DEPLOY ID` is one node of this game, `up DEPLOY`
     /// the cluster, and so on (`--help`). The code is for the system: 0 fine, 1 failed, 2 wrong usage or
     /// configuration, 3 refused by the master, 4 declared lost, 5 no cluster to reach.
@@ -90,6 +107,14 @@ impl App {
         by_type.get(node_type).or_else(|| by_type.get(ANY)).cloned()
     }
 
+    /// The options of a proxy, given those of deploy.json.
+    pub(crate) fn proxy_options(&self, mut options: ProxyOptions) -> ProxyOptions {
+        if let Some(setup) = &self.proxy {
+            setup(&mut options);
+        }
+        options
+    }
+
     /// What prepares the master.
     pub(crate) fn master_setup(&self) -> Option<MasterSetup> {
         self.master.clone()
@@ -102,6 +127,7 @@ impl fmt::Debug for App {
             .field("servers", &self.servers.keys())
             .field("services", &self.services.keys())
             .field("master", &self.master.is_some())
+            .field("proxy", &self.proxy.is_some())
             .finish()
     }
 }
@@ -123,5 +149,19 @@ mod tests {
         assert_eq!(said(Role::Service, "service_mail").as_deref(), Some("mail"));
         assert_eq!(said(Role::Service, "lobby"), None);
         assert_eq!(said(Role::Proxy, "lobby"), None);
+    }
+
+    #[test]
+    fn a_games_login_check_is_not_lost_on_the_way_to_the_proxy() {
+        struct Nobody;
+        impl chappe_proxy::LoginCheck for Nobody {
+            fn check(&self, _: u64, _: Option<&str>) -> chappe_proxy::Checking {
+                Box::pin(std::future::ready(Err("closed".into())))
+            }
+        }
+        let app = App::new().proxy(|options| options.check = std::rc::Rc::new(Nobody));
+        let options = app.proxy_options(ProxyOptions { max_clients: 7, ..ProxyOptions::default() });
+        assert_eq!((options.max_clients, options.check.warning()), (7, None));
+        assert!(App::new().proxy_options(ProxyOptions::default()).check.warning().is_some());
     }
 }

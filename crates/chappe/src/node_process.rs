@@ -32,7 +32,7 @@ pub(crate) fn run(
         let node = Node::new(node_config(deploy, entry));
         tokio::task::spawn_local(stop_when_asked(node.clone(), stop));
         tokio::task::spawn_local(tell_ready(node.clone(), on_ready));
-        let part = Part::attach(deploy, entry, &node);
+        let part = Part::attach(app, deploy, entry, &node);
         node.run(link, Beats::Thread, async |node| part.set_up(app, entry, node).await).await
     })
 }

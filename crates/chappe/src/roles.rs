@@ -21,10 +21,10 @@ pub(crate) enum Part {
 
 impl Part {
     /// Registers what must be there before the node runs.
-    pub(crate) fn attach(deploy: &Deploy, entry: &NodeEntry, node: &Node) -> Part {
+    pub(crate) fn attach(app: &App, deploy: &Deploy, entry: &NodeEntry, node: &Node) -> Part {
         match entry.role {
             Role::Master => Part::Master(Master::attach(node)),
-            Role::Proxy => Part::Proxy(Proxy::attach(node, proxy_options(deploy, entry))),
+            Role::Proxy => Part::Proxy(Proxy::attach(node, app.proxy_options(proxy_options(deploy, entry)))),
             _ => Part::Game,
         }
     }

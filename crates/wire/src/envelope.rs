@@ -294,7 +294,7 @@ impl Head {
     }
 
     /// Ends with the length of `name`, and hands over both.
-    fn finish(mut self, out: &mut Vec<u8>, name: &[u8]) {
+    fn finish(&mut self, out: &mut Vec<u8>, name: &[u8]) {
         let name = &name[..name.len().min(usize::from(u16::MAX))];
         self.put((name.len() as u16).to_le_bytes());
         out.extend_from_slice(self.filled());
