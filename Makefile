@@ -22,6 +22,7 @@ lint:
 
 unit:
 	$(CARGO) test --locked --workspace --quiet
+	$(CARGO) test --locked --quiet -p chappe-tests --features sabotage --test sabotage
 
 ## Licences, sources and doubled dependencies. The advisory database is not consulted: the test must not depend on
 ## what was published overnight.
