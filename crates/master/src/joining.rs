@@ -1,7 +1,7 @@
 //! Nodes that come, change and go: what they ask, and what the others are told.
 
 use crate::master::Master;
-use chappe_node::control::{self, Join, Pulse, StateChange};
+use chappe_node::control::{self, Join, Pulse, Session, StateChange};
 use chappe_node::{Call, Changed, ViewChange};
 use chappe_wire::hello::{Hello, Refusal};
 use chappe_wire::{NodeId, Reason, Role};
@@ -17,6 +17,7 @@ impl Master {
         self.watch();
         self.serve("join", Master::on_join);
         self.serve("state", Master::on_state);
+        self.serve("sessions", Master::on_sessions);
         self.serve("pulse", Master::on_pulse);
     }
 
@@ -145,10 +146,22 @@ impl Master {
         self.pass_on(change, Some(id));
         let _ = call.respond(&self.everyone());
         if role == Role::Proxy {
-            let effects = self.0.directory.borrow_mut().rebuild(now, id, &join.sessions);
-            self.carry_out(effects);
+            self.rebuild(id, &join.sessions);
         }
         self.see_recovered();
+    }
+
+    fn on_sessions(&self, call: Call<'_>) {
+        if self.0.membership.borrow().role(call.from()) == Some(Role::Proxy)
+            && let Ok(sessions) = call.args::<Vec<Session>>()
+        {
+            self.rebuild(call.from(), &sessions);
+        }
+    }
+
+    fn rebuild(&self, proxy: NodeId, sessions: &[Session]) {
+        let effects = self.0.directory.borrow_mut().rebuild(self.now(), proxy, sessions);
+        self.carry_out(effects);
     }
 
     fn on_state(&self, call: Call<'_>) {

@@ -13,6 +13,7 @@ pub mod control_tool;
 mod error;
 mod event;
 mod inbox;
+mod leave;
 mod listeners;
 mod members;
 mod node;

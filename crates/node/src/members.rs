@@ -1,7 +1,7 @@
 //! Membership as one node lives it: joining, the master's word, and the events that tell mods.
 
 use crate::connect::GreetError;
-use crate::control::{self, Join, StateChange};
+use crate::control::{self, Join, Left, Session, StateChange};
 use crate::error::{Failure, NodeError};
 use crate::node::{Inner, Node};
 use crate::rpc::{Reply, To};
@@ -14,8 +14,11 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
-/// How long one join may take.
-const JOIN: Duration = Duration::from_secs(5);
+/// How long one join may take. Long, because a master that is gone is known at once, and one that is merely busy
+/// would take a node that gives up and connects again for lost.
+const JOIN: Duration = Duration::from_secs(60);
+/// The most sessions in one message.
+const SESSIONS: usize = 5000;
 /// The first wait between two attempts to reach the master, doubled up to the second.
 const RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 /// How long an id that was just given up may still look taken: a restart outruns the news of the death.
@@ -93,7 +96,7 @@ impl Inner {
 
     /// Sends the master a message that wants no answer, if there is a master: a new one is told everything
     /// when this node joins it.
-    pub(crate) fn tell_master<T: serde::Serialize>(&self, method: &str, data: &T) {
+    pub(crate) fn tell_master<T: serde::Serialize + ?Sized>(&self, method: &str, data: &T) {
         let Some(master) = self.view.borrow().master() else { return };
         if let Ok(payload) = value::encode(data) {
             self.tell(master, control::MASTER, method, &payload);
@@ -130,8 +133,9 @@ impl Inner {
         self.linked(&hello, conn, buffer);
         let known =
             self.view.borrow().members().filter(|member| member.role != Role::Master).cloned().collect();
-        let sessions = self.sessions.borrow().clone().map_or_else(Vec::new, |sessions| sessions());
-        let join = Join { member: self.member(), known, sessions };
+        let mut sessions = self.held_sessions();
+        sessions.truncate(SESSIONS);
+        let join = Join { member: self.member(), known, sessions: sessions.clone() };
         let (told, joined) = oneshot::channel();
         let this = self.clone();
         let to = To::Node(self.config.master);
@@ -139,7 +143,7 @@ impl Inner {
         // A callback and not a future: what the master tells behind its answer must not be overtaken by it.
         let taken = move |reply: Reply<'_>| {
             let view = reply.and_then(|data| data.parse::<ViewChange>().map_err(Failure::from));
-            let _ = told.send(view.map(|view| this.joined(view)));
+            let _ = told.send(view.map(|view| this.joined(view, sessions)));
         };
         let asked = Node(self.clone()).request(Row::Internal, to, target, &join, JOIN, taken);
         let gone = || Failure::new(Reason::Disconnected, "the node has stopped");
@@ -160,13 +164,33 @@ impl Inner {
         })
     }
 
-    /// Takes in the answer to a join. What has changed of this node while the join was on its way was told to nobody:
-    /// it is told now.
-    fn joined(self: &Rc<Self>, view: ViewChange) {
+    /// Takes in the answer to a join that told of `sessions`. What has changed of this node while the join was on its
+    /// way was told to nobody: it is told now.
+    fn joined(self: &Rc<Self>, view: ViewChange, sessions: Vec<Session>) {
         self.apply_view(view);
         let known = self.view.borrow().member(self.config.id).cloned();
         if known.is_some_and(|known| known != self.member()) {
             self.tell_state();
+        }
+        self.tell_sessions(sessions);
+    }
+
+    fn held_sessions(&self) -> Vec<Session> {
+        let hook = self.sessions.borrow().clone();
+        hook.map_or_else(Vec::new, |sessions| sessions())
+    }
+
+    /// Tells the master what it does not know yet of a proxy's sessions, when it knows `told`.
+    fn tell_sessions(&self, told: Vec<Session>) {
+        let mut told: BTreeMap<u64, Session> =
+            told.into_iter().map(|session| (session.epoch, session)).collect();
+        let mut held = self.held_sessions();
+        held.retain(|session| told.remove(&session.epoch) != Some(*session));
+        for sessions in held.chunks(SESSIONS) {
+            self.tell_master("sessions", sessions);
+        }
+        for Session { uid, epoch, .. } in told.into_values() {
+            self.tell_master("left", &Left { uid, epoch, reason: Reason::Disconnected });
         }
     }
 

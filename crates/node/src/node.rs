@@ -3,7 +3,7 @@
 use crate::clock::Clock;
 use crate::control::Session;
 use crate::listeners::{Listeners, Topic};
-use crate::peer::{Flushed, Peer};
+use crate::peer::{Flushed, Peer, Ticket};
 use crate::players::Players;
 use crate::rpc::{Methods, Waiter};
 use crate::waiting::Waiting;
@@ -29,6 +29,8 @@ use tokio::sync::Notify;
 
 /// The most messages that a node may have waiting for itself.
 const LOCAL_QUEUE: usize = 100_000;
+/// How long a connection that can no longer be written to may take to be read to its end.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// A node of the cluster: a handle that is cheap to clone and stays on the node's thread. Everything that runs
 /// on the node (handlers, callbacks, timers, updates) runs on that one thread, so no two ever meet.
@@ -65,6 +67,10 @@ pub(crate) struct Inner {
     pub(crate) progress: Arc<AtomicU64>,
     /// Messages to itself: encoded like any other, so that it gets its own copy.
     local: RefCell<VecDeque<Local>>,
+    /// Handlers that await something.
+    pub(crate) running: Cell<usize>,
+    /// Requests that were accepted and not answered yet.
+    pub(crate) answers_owed: Cell<usize>,
     dirty: RefCell<Vec<Rc<Peer>>>,
     scratch: RefCell<Vec<u8>>,
     flush_wanted: Cell<bool>,
@@ -123,6 +129,8 @@ impl Node {
             on_view: RefCell::default(),
             progress: Arc::default(),
             local: RefCell::default(),
+            running: Cell::new(0),
+            answers_owed: Cell::new(0),
             dirty: RefCell::default(),
             scratch: RefCell::default(),
             flush_wanted: Cell::new(false),
@@ -294,10 +302,10 @@ impl Inner {
         result
     }
 
-    /// Queues an envelope for a node, whichever life of it is known; the frame's number.
-    pub(crate) fn post(&self, to: NodeId, envelope: &Envelope<'_>) -> Result<u32, Reason> {
+    /// Queues an envelope for a node, whichever life of it is known.
+    pub(crate) fn post(&self, to: NodeId, envelope: &Envelope<'_>) -> Result<Ticket, Reason> {
         if to == self.config.id {
-            return self.post_local(envelope).map(|()| 0);
+            return self.post_local(envelope);
         }
         let peer = self.peer(to)?;
         self.post_peer(&peer, envelope.meta.row, |out| envelope.encode_into(out))
@@ -309,7 +317,7 @@ impl Inner {
         to: NodeId,
         takes: impl Fn(Role) -> bool,
         envelope: &Envelope<'_>,
-    ) -> Result<u32, Reason> {
+    ) -> Result<Ticket, Reason> {
         if let Some(peer) = self.peers.borrow().get(&to)
             && peer.takes_as.get().is_some_and(&takes)
         {
@@ -330,9 +338,14 @@ impl Inner {
     }
 
     /// As [`Inner::post`], unless that life of the node is gone.
-    pub(crate) fn post_to_life(&self, to: NodeId, life: u64, envelope: &Envelope<'_>) -> Result<u32, Reason> {
+    pub(crate) fn post_to_life(
+        &self,
+        to: NodeId,
+        life: u64,
+        envelope: &Envelope<'_>,
+    ) -> Result<Ticket, Reason> {
         if to == self.config.id {
-            return self.post_local(envelope).map(|()| 0);
+            return self.post_local(envelope);
         }
         match self.peers.borrow().get(&to).filter(|peer| peer.incarnation == life) {
             Some(peer) => self.post_peer(peer, envelope.meta.row, |out| envelope.encode_into(out)),
@@ -345,10 +358,10 @@ impl Inner {
         peer: &Rc<Peer>,
         row: Row,
         body: impl FnOnce(&mut Vec<u8>),
-    ) -> Result<u32, Reason> {
-        let seq = peer.push(row, self.config.limits.queue_bytes, body)?;
+    ) -> Result<Ticket, Reason> {
+        let ticket = peer.push(row, self.config.limits.queue_bytes, body)?;
         self.mark_dirty(peer);
-        Ok(seq)
+        Ok(ticket)
     }
 
     /// The peer to queue for: the one that is connected, or a new one whose queue waits for the connection.
@@ -364,10 +377,10 @@ impl Inner {
         Ok(peer)
     }
 
-    pub(crate) fn post_local(&self, envelope: &Envelope<'_>) -> Result<(), Reason> {
+    pub(crate) fn post_local(&self, envelope: &Envelope<'_>) -> Result<Ticket, Reason> {
         let mut body = Vec::with_capacity(64 + envelope.payload.len());
         envelope.encode_into(&mut body);
-        self.push_local(Local::Body(body))
+        self.push_local(Local::Body(body)).map(|()| Ticket::default())
     }
 
     pub(crate) fn raise_raw(&self, namespace: &str, system: &str, event: &str, data: Vec<u8>) {
@@ -481,17 +494,25 @@ impl Inner {
                 peer.blocked.set(true);
                 tokio::task::spawn_local(Rc::clone(self).unblock(peer.clone(), conn));
             }
-            Flushed::Broken(error) => self.peer_ended(peer, &error.to_string()),
+            Flushed::Broken(error) => {
+                // What it said last may wait to be read: an answer, a close with its reason. The end comes behind it.
+                tracing::debug!(node = %self.config.id, peer = %peer.id, %error, "a write has failed");
+                peer.mute();
+                let (this, peer) = (self.clone(), peer.clone());
+                tokio::task::spawn_local(async move {
+                    tokio::time::sleep(LAST_WORDS).await;
+                    this.peer_ended(&peer, "the connection broke");
+                });
+            }
         }
     }
 
     /// Waits until a peer that reads slowly takes more. Only its own queue waits meanwhile.
     async fn unblock(self: Rc<Self>, peer: Rc<Peer>, conn: Rc<dyn Conn>) {
-        let writable = poll_fn(|cx| conn.poll_writable(cx)).await;
+        // An error shows again when it is written to.
+        let _ = poll_fn(|cx| conn.poll_writable(cx)).await;
         peer.blocked.set(false);
-        if writable.is_err() {
-            self.peer_ended(&peer, "the connection broke");
-        } else if !peer.is_closed() {
+        if !peer.is_closed() {
             self.flush_peer(&peer);
         }
         self.flushed.notify_waiters();

@@ -6,8 +6,10 @@ use chappe_route::{Ledger, Seen};
 use chappe_wire::frame::write_frame;
 use chappe_wire::{NodeId, Reason, Role, Row};
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Frames that may come before the other side is told of them without being asked.
 const TELL_AFTER: usize = 1024;
@@ -16,16 +18,31 @@ const INTERNAL_ROOM: usize = 1 << 20;
 /// Room that an emptied queue keeps.
 const KEEP: usize = 256 * 1024;
 
+/// Refusals that are remembered for receipts that are asked for late.
+const REFUSALS: usize = 1024;
+
+/// A frame that was sent: by which connection, and its number there. The default is a message of the node to
+/// itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Ticket {
+    peer: u32,
+    seq: u32,
+}
+
 /// What waits for a receipt: told `Ok` when the peer has taken the frame in.
 pub(crate) type ReceiptWaiter = Box<dyn FnOnce(Result<(), Reason>)>;
 
 pub(crate) struct Peer {
+    /// Tells this connection's tickets from those of every other.
+    number: u32,
     pub(crate) id: NodeId,
     pub(crate) incarnation: u64,
     pub(crate) pair: Pair,
     conn: RefCell<Option<Rc<dyn Conn>>>,
     out: RefCell<Buffer>,
     ledger: RefCell<Ledger<ReceiptWaiter>>,
+    /// Frames that the other side refused while nobody waited for their receipt.
+    refusals: RefCell<VecDeque<(u32, Reason)>>,
     /// The last acknowledgement that came.
     acked: Cell<u32>,
     /// Its role, while the view says that messages may go to it: what a sender looks at instead of the view.
@@ -34,6 +51,8 @@ pub(crate) struct Peer {
     pub(crate) dirty: Cell<bool>,
     /// A task waits until the connection takes more.
     pub(crate) blocked: Cell<bool>,
+    /// Nothing more can be written.
+    is_mute: Cell<bool>,
     closed: Cell<bool>,
 }
 
@@ -46,17 +65,21 @@ pub(crate) enum Flushed {
 
 impl Peer {
     pub(crate) fn new(id: NodeId, incarnation: u64) -> Peer {
+        static MADE: AtomicU32 = AtomicU32::new(1);
         Peer {
+            number: MADE.fetch_add(1, Ordering::Relaxed),
             id,
             incarnation,
             pair: Pair::default(),
             conn: RefCell::default(),
             out: RefCell::default(),
             ledger: RefCell::default(),
+            refusals: RefCell::default(),
             acked: Cell::new(0),
             takes_as: Cell::new(None),
             dirty: Cell::new(false),
             blocked: Cell::new(false),
+            is_mute: Cell::new(false),
             closed: Cell::new(false),
         }
     }
@@ -83,14 +106,14 @@ impl Peer {
         self.ledger.borrow().unacknowledged()
     }
 
-    /// Queues a frame of the sequence; its number.
+    /// Queues a frame of the sequence.
     pub(crate) fn push(
         &self,
         row: Row,
         limit: usize,
         body: impl FnOnce(&mut Vec<u8>),
-    ) -> Result<u32, Reason> {
-        if self.closed.get() {
+    ) -> Result<Ticket, Reason> {
+        if self.is_mute.get() {
             return Err(Reason::Disconnected);
         }
         let mut out = self.out.borrow_mut();
@@ -102,11 +125,14 @@ impl Peer {
         let (seq, ack) = (ledger.send(row), ledger.ack());
         write_frame(out.tail(128), seq, ack, body);
         self.pair.sent.count(row);
-        Ok(seq)
+        Ok(Ticket { peer: self.number, seq })
     }
 
     /// Queues a frame outside the sequence. Bounded by what comes in: at most one for each frame taken in.
     pub(crate) fn push_bare(&self, body: impl FnOnce(&mut Vec<u8>)) {
+        if self.is_mute.get() {
+            return;
+        }
         let mut out = self.out.borrow_mut();
         let ack = self.ledger.borrow_mut().ack();
         write_frame(out.tail(64), 0, ack, body);
@@ -127,17 +153,26 @@ impl Peer {
 
     pub(crate) fn refused(&self, seq: u32, reason: Reason) {
         let waiter = self.ledger.borrow_mut().refused(seq);
-        if let Some(waiter) = waiter {
-            waiter(Err(reason));
+        match waiter {
+            Some(waiter) => waiter(Err(reason)),
+            None => {
+                let mut refusals = self.refusals.borrow_mut();
+                refusals.truncate(REFUSALS - 1);
+                refusals.push_front((seq, reason));
+            }
         }
     }
 
-    /// Calls `waiter` when frame `seq` has been taken in, or can no longer be.
-    pub(crate) fn wait(&self, seq: u32, waiter: ReceiptWaiter) {
-        if self.closed.get() {
+    /// Calls `waiter` when that frame has been taken in, or can no longer be.
+    pub(crate) fn wait(&self, ticket: Ticket, waiter: ReceiptWaiter) {
+        if self.closed.get() || ticket.peer != self.number {
             return waiter(Err(Reason::Disconnected));
         }
-        let settled = self.ledger.borrow_mut().wait(seq, waiter);
+        let refusal = self.refusals.borrow().iter().find(|(seq, _)| *seq == ticket.seq).copied();
+        if let Some((_, reason)) = refusal {
+            return waiter(Err(reason));
+        }
+        let settled = self.ledger.borrow_mut().wait(ticket.seq, waiter);
         if let Some(waiter) = settled {
             waiter(Ok(()));
         }
@@ -151,6 +186,12 @@ impl Peer {
     /// Whether anything came since the other side was told.
     pub(crate) fn has_untold(&self) -> bool {
         self.ledger.borrow().untold() > 0
+    }
+
+    /// A write has failed: nothing more is queued, and what came before the end can still be read.
+    pub(crate) fn mute(&self) {
+        self.is_mute.set(true);
+        self.out.borrow_mut().consume(usize::MAX);
     }
 
     /// Hands everything queued to the connection.
@@ -173,6 +214,7 @@ impl Peer {
         if self.closed.replace(true) {
             return false;
         }
+        self.mute();
         let (rows, receipts) = self.ledger.borrow_mut().close();
         for row in rows {
             self.pair.under_way.count(row);
@@ -180,7 +222,6 @@ impl Peer {
         if let Some(conn) = self.conn.borrow_mut().take() {
             conn.close();
         }
-        self.out.borrow_mut().consume(usize::MAX);
         receipts.into_iter().for_each(|waiter| waiter(Err(Reason::Disconnected)));
         true
     }

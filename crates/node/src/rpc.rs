@@ -237,6 +237,9 @@ impl Responder {
     /// For a request of `row`; answers to the runtime's own requests are the runtime's own traffic.
     pub(crate) fn new(node: Node, row: Row, from: (NodeId, u64), id: u64, one_way: bool) -> Responder {
         let row = if row == Row::Internal { Row::Internal } else { Row::ResponseToServer };
+        if !one_way {
+            node.0.answers_owed.set(node.0.answers_owed.get() + 1);
+        }
         Responder { node, row, to: from.0, incarnation: from.1, id, one_way, done: false }
     }
 
@@ -294,6 +297,7 @@ impl Responder {
             }
             return;
         }
+        node.answers_owed.set(node.answers_owed.get() - 1);
         let meta = node.meta(self.row);
         let envelope = Envelope { meta, body: Body::Response { id: self.id, status }, payload };
         node.stats.sent(self.row, 1);

@@ -8,16 +8,14 @@ use crate::rpc::To;
 use chappe_link::Link;
 use chappe_route::{State, ViewChange};
 use chappe_wire::hello::Purpose;
-use chappe_wire::{Body, Envelope, Meta, Reason, Role, Row};
+use chappe_wire::{Role, Row};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{sleep_until, timeout};
+use tokio::time::sleep_until;
 
 /// The loop makes a turn at least this often, so that an idle node is not taken for a stuck one.
 const IDLE_TURN: Duration = Duration::from_millis(500);
-/// How long a leaving node waits for its answers and queues.
-const LEAVE: Duration = Duration::from_secs(3);
 
 /// What sends a node's heartbeats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,39 +169,6 @@ impl Node {
         });
         if self.config().role.is_server() {
             self.serve_players();
-        }
-    }
-
-    async fn leave(&self) {
-        self.set_state(State::Draining);
-        let inner = &self.0;
-        let hooks = inner.on_leave.borrow().clone();
-        for hook in hooks {
-            let _ = timeout(LEAVE, hook()).await;
-        }
-        let quiet = async {
-            loop {
-                let peers: Vec<_> = inner.peers.borrow().values().cloned().collect();
-                let busy = peers.iter().any(|peer| peer.is_connected() && peer.queued() > 0)
-                    || !inner.pending.borrow().is_empty()
-                    || inner.has_local();
-                if !busy {
-                    return;
-                }
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        let _ = timeout(LEAVE, quiet).await;
-        inner.end_requests();
-        inner.tell_all_acks();
-        inner.has_left.set(true);
-        let peers: Vec<_> = inner.peers.borrow().values().cloned().collect();
-        let meta = Meta::of(Row::Internal);
-        for peer in peers {
-            let body = Body::Close { reason: Reason::ShuttingDown };
-            peer.push_bare(|out| Envelope { meta, body, payload: b"the node leaves" }.encode_into(out));
-            let _ = peer.flush();
-            peer.close();
         }
     }
 

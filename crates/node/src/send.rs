@@ -3,7 +3,7 @@
 use crate::error::SendError;
 use crate::listeners::{Handler, ListenerId, topic};
 use crate::node::Node;
-use crate::peer::ReceiptWaiter;
+use crate::peer::{ReceiptWaiter, Ticket};
 use crate::{Event, OwnedEvent};
 use chappe_route::{Address, NoRoute};
 use chappe_wire::{Body, Envelope, Meta, NodeId, PlayerId, PushTo, Reason, Role, Row};
@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 /// arrived.
 pub struct Sent {
     node: Node,
-    to: SmallVec<[(NodeId, u32); 2]>,
+    to: SmallVec<[(NodeId, Ticket); 2]>,
     missing: Vec<NoRoute>,
 }
 
@@ -67,13 +67,13 @@ impl Sent {
         let (done, settled) = oneshot::channel();
         let open = Rc::new(RefCell::new(Open { left: self.to.len(), receipt, done: Some(done) }));
         open.borrow_mut().finish();
-        for (id, seq) in &self.to {
+        for (id, ticket) in &self.to {
             let (id, open) = (*id, open.clone());
             let waiter: ReceiptWaiter = Box::new(move |result| open.borrow_mut().settle(id, result));
             let peer = self.node.0.peers.borrow().get(&id).cloned();
             match peer {
                 _ if id == self.node.id() => waiter(Ok(())),
-                Some(peer) => peer.wait(*seq, waiter),
+                Some(peer) => peer.wait(*ticket, waiter),
                 None => waiter(Err(Reason::Disconnected)),
             }
         }
@@ -122,7 +122,8 @@ impl Node {
     }
 
     /// As [`Node::listen`], for a handler that awaits. It starts in the order of events; while it waits,
-    /// other handlers run.
+    /// other handlers run. The node does not leave before it has ended, for up to 3 s. While 100,000 such
+    /// handlers wait, no more are started: the counter `overloaded_handlers` tells.
     pub fn listen_async<F: Future<Output = ()> + 'static>(
         &self,
         namespace: &str,
@@ -132,8 +133,9 @@ impl Node {
         handler: impl Fn(OwnedEvent) -> F + 'static,
     ) -> ListenerId {
         let node = self.clone();
-        self.listen(namespace, system, event, priority, move |event| {
-            node.spawn(handler(event.to_owned()));
+        self.listen(namespace, system, event, priority, move |event| match node.running() {
+            Some(place) => node.spawn_running(place, handler(event.to_owned())),
+            None => node.stats().count("overloaded_handlers"),
         })
     }
 
@@ -182,7 +184,7 @@ impl Node {
         node.stats.sent(row, 1);
         let envelope = Envelope { meta: node.meta(row), body: Body::Event { topic }, payload };
         match node.post_to_role(id, takes, &envelope) {
-            Ok(seq) => Ok(self.sent_to(id, seq)),
+            Ok(ticket) => Ok(self.sent_to(id, ticket)),
             Err(reason) => {
                 node.stats.dropped(row, reason);
                 Err(SendError::route(row, format!("node {id}"), reason))
@@ -190,9 +192,9 @@ impl Node {
         }
     }
 
-    fn sent_to(&self, id: NodeId, seq: u32) -> Sent {
+    fn sent_to(&self, id: NodeId, ticket: Ticket) -> Sent {
         let mut to = SmallVec::new();
-        to.push((id, seq));
+        to.push((id, ticket));
         Sent { node: self.clone(), to, missing: Vec::new() }
     }
 
@@ -213,12 +215,12 @@ impl Node {
         let mut reached = SmallVec::new();
         for id in to {
             let posted = if id == self.id() {
-                node.post_local(&envelope).map(|()| 0)
+                node.post_local(&envelope)
             } else {
                 node.peer(id).and_then(|peer| node.post_peer(&peer, row, |out| out.extend_from_slice(&body)))
             };
             match posted {
-                Ok(seq) => reached.push((id, seq)),
+                Ok(ticket) => reached.push((id, ticket)),
                 Err(reason) => {
                     node.stats.dropped(row, reason);
                     missing.push(NoRoute { node: Some(id), reason });
@@ -288,7 +290,7 @@ impl Node {
         let takes = |role| role == Role::Proxy;
         let posted = node.view.borrow().reachable(proxy, takes).and_then(|id| node.post(id, &envelope));
         match posted {
-            Ok(seq) => Ok(self.sent_to(proxy, seq)),
+            Ok(ticket) => Ok(self.sent_to(proxy, ticket)),
             Err(reason) => {
                 node.stats.dropped(row, reason);
                 Err(SendError::route(row, format!("proxy {proxy}"), reason))

@@ -86,7 +86,7 @@ impl Inner {
         }
     }
 
-    fn is_connected(&self, id: NodeId) -> bool {
+    pub(crate) fn is_connected(&self, id: NodeId) -> bool {
         self.peers.borrow().get(&id).is_some_and(|peer| peer.is_connected())
     }
 
@@ -106,7 +106,7 @@ impl Inner {
         let envelope = Envelope { meta: self.meta(request.row), body, payload: request.args };
         let posted = match &peer {
             Some(peer) => self.post_peer(peer, request.row, |out| envelope.encode_into(out)).map(drop),
-            None => self.post_local(&envelope),
+            None => self.post_local(&envelope).map(drop),
         };
         if let Err(reason) = posted {
             let waiter = self.pending.borrow_mut().answer(id, to);

@@ -72,6 +72,14 @@ impl Raw {
         self.write(&frame);
     }
 
+    /// Says that it has taken in everything up to that frame.
+    pub(crate) fn acknowledge(&mut self, seq: u32) {
+        let mut frame = Vec::new();
+        let ack = Envelope { meta: Meta::of(Row::Internal), body: Body::Ack, payload: &[] };
+        write_frame(&mut frame, 0, seq, |out| ack.encode_into(out));
+        self.write(&frame);
+    }
+
     /// Reads frames until `wanted` makes something of one; `None` when the connection ends first.
     pub(crate) async fn hear<T>(&mut self, wanted: impl Fn(&Envelope<'_>) -> Option<T>) -> Option<T> {
         loop {
