@@ -107,7 +107,12 @@ impl Membership {
         } else if now.saturating_sub(tracked.progressed_at) >= stuck_after {
             tracked.is_stuck = true;
         }
-        if tracked.is_stuck == was_stuck { ViewChange::default() } else { tracked.change() }
+        match (was_stuck, tracked.is_stuck) {
+            (false, true) => tracing::warn!(node = %id, "stuck: its handlers make no progress"),
+            (true, false) => tracing::info!(node = %id, "no longer stuck"),
+            _ => return ViewChange::default(),
+        }
+        tracked.change()
     }
 
     /// A node's connection has ended: it is lost at once. A life that was only starting may come back, because

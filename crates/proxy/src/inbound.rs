@@ -39,6 +39,10 @@ impl Proxy {
 
     /// A text frame: the same as JSON.
     pub(crate) fn on_text(&self, conn: &Rc<Conn>, text: &str) {
+        if conn.stage.get() == Stage::Silent {
+            // Who types by hand reads what is wrong with the first line, too.
+            conn.format.set(Format::Text);
+        }
         match value::json_to_msgpack(text) {
             Ok(frame) => self.on_frame(conn, Format::Text, &frame),
             Err(error) => self.on_bad_frame(conn, Reason::ProtocolError, &error.to_string()),

@@ -19,8 +19,9 @@ use chappe_deploy::Deploy;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +38,8 @@ Exit codes:
 Example:
   chappe up deploy.json";
 
+/// Set for a program that was handed the command: it does not hand it on.
+const HANDED_OVER: &str = "CHAPPE_HANDED_OVER";
 /// How long the master may take for what it knows itself.
 const ASK: Duration = Duration::from_secs(5);
 
@@ -108,6 +111,24 @@ pub(crate) fn run(app: App, args: impl IntoIterator<Item = OsString>) -> ExitCod
 impl Context {
     fn start_logging(&self) -> Result<(), CommandError> {
         logging::start(self.log.as_deref(), self.json).map_err(CommandError::Usage)
+    }
+
+    /// Becomes the game's program, to run the command `args` there; returns when this process has become it.
+    fn become_program(&self, program: &[String], args: &[PathBuf]) -> Result<(), CommandError> {
+        let [program, first @ ..] = program else { return Ok(()) };
+        if std::env::var_os(HANDED_OVER).is_some() {
+            return Ok(());
+        }
+        let mut command = process::Command::new(program);
+        command.args(first).args(args).env(HANDED_OVER, "1");
+        if self.json {
+            command.arg("--json");
+        }
+        if let Some(log) = &self.log {
+            command.arg("--log").arg(log);
+        }
+        // Returns only when it could not be done.
+        Err(CommandError::Io { what: "cannot run the game's program", source: command.exec() })
     }
 
     /// Prints `json` for a program, or the lines of `text` for a person.

@@ -35,6 +35,11 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CommandError> {
         return Err(CommandError::Usage(text));
     };
     node_process::check_entry(entry).map_err(CommandError::Usage)?;
+    if let Some(program) = entry.program.as_ref().filter(|_| !orphan::is_supervised()) {
+        // The game's code is in there; a node without it would join and answer nothing.
+        context
+            .become_program(program, &["node".into(), deploy.path.clone(), entry.id.to_string().into()])?;
+    }
     context.start_logging()?;
     let run_dir =
         deploy.create_run_dir().map_err(CommandError::io("the directory of the cluster's sockets"))?;

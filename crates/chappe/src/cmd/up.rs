@@ -6,11 +6,6 @@ use crate::supervisor::{self, Launch, Output, Programs, Threads};
 use crate::{node_process, tool};
 use chappe_deploy::Deploy;
 use std::collections::BTreeMap;
-use std::os::unix::process::CommandExt;
-use std::process::Command;
-
-/// Set for the program that `up --one-process` hands over to, so that it does not hand over again.
-const HANDED_OVER: &str = "CHAPPE_ONE_PROCESS";
 
 /// Start all nodes and keep them running
 ///
@@ -73,18 +68,10 @@ fn hand_over(context: &Context, deploy: &Deploy) -> Result<(), CommandError> {
         let text = format!("--one-process needs entries of one program; there are {}", names.join(", "));
         return Err(CommandError::Usage(text));
     }
-    let Some([program, args @ ..]) = programs.keys().next() else { return Ok(()) };
-    if std::env::var_os(HANDED_OVER).is_some() {
-        return Ok(());
+    match programs.keys().next() {
+        Some(program) => {
+            context.become_program(program, &["up".into(), deploy.path.clone(), "--one-process".into()])
+        }
+        None => Ok(()),
     }
-    let mut command = Command::new(program);
-    command.args(args).arg("up").arg(&deploy.path).arg("--one-process").env(HANDED_OVER, "1");
-    if context.json {
-        command.arg("--json");
-    }
-    if let Some(log) = &context.log {
-        command.arg("--log").arg(log);
-    }
-    // Returns only when it could not be done.
-    Err(CommandError::Io { what: "cannot run the game's program", source: command.exec() })
 }

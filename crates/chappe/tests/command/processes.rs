@@ -167,6 +167,18 @@ fn one_process_is_that_of_the_game() {
 }
 
 #[test]
+fn a_node_by_hand_has_the_code_of_its_game() {
+    // A program that says what it was asked to run: without it the node would join and answer nothing.
+    let cluster = Cluster::new(
+        r#"{"cluster": "game", "master": {"serverid": 1},
+            "lobby": [{"serverid": 2, "program": ["/bin/echo", "game"]}]}"#,
+    );
+    let output = cluster.run("node", &["2"]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(said.trim(), format!("game node {} 2", cluster.deploy().canonicalize().unwrap().display()));
+}
+
+#[test]
 fn a_node_that_was_told_to_leave_does_not_come_back() {
     let cluster = Cluster::small();
     let mut up = cluster.up(&[]);

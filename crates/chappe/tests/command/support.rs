@@ -109,7 +109,7 @@ fn subdirs(dir: &Path) -> Vec<PathBuf> {
 /// The command, without what the environment may say about it.
 pub(crate) fn chappe() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_chappe"));
-    for name in ["RUST_LOG", "CLICOLOR_FORCE", "CHAPPE_SUPERVISOR", "CHAPPE_ONE_PROCESS"] {
+    for name in ["RUST_LOG", "CLICOLOR_FORCE", "CHAPPE_SUPERVISOR", "CHAPPE_HANDED_OVER"] {
         command.env_remove(name);
     }
     command.stdin(Stdio::null());
