@@ -160,7 +160,9 @@ mod check {
         let size = (limit + 6).to_string();
         assert!(text.contains(&limit.to_string()) && text.contains(&size), "{text}");
         let asked = lobby(&world).request_to_service::<_, ()>("service_mail", "M", &data, SECOND).await;
-        assert!(asked.unwrap_err().message.contains(&limit.to_string()));
+        let failure = asked.unwrap_err();
+        assert_eq!(failure.reason, Reason::TooLarge);
+        assert!(failure.message.contains(&limit.to_string()), "{failure}");
     }
 
     pub(super) async fn data_that_cannot_be_sent_is_refused_with_its_path(world: Rc<World>) {

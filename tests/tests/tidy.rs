@@ -62,9 +62,12 @@ fn no_page_links_to_what_is_not_there() {
 
 #[test]
 fn pure_crates_stay_pure() {
-    for file in ["wire", "route"].iter().flat_map(|name| files(&root().join("crates").join(name).join("src"), ".rs")) {
+    for file in
+        ["wire", "route"].iter().flat_map(|name| files(&root().join("crates").join(name).join("src"), ".rs"))
+    {
         let text = fs::read_to_string(&file).unwrap();
-        for word in ["std::net", "std::fs", "tokio::", "Instant::now", "SystemTime", "std::thread", "rand::"] {
+        for word in ["std::net", "std::fs", "tokio::", "Instant::now", "SystemTime", "std::thread", "rand::"]
+        {
             assert!(!text.contains(word), "{} uses {word}", file.display());
         }
     }

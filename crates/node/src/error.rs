@@ -40,10 +40,7 @@ impl SendError {
     /// The reason's stable code.
     pub fn reason(&self) -> Reason {
         match self {
-            SendError::Data { error, .. } if matches!(error.refusal(), value::Refusal::TooBig { .. }) => {
-                Reason::TooLarge
-            }
-            SendError::Data { .. } => Reason::BadData,
+            SendError::Data { error, .. } => reason_of(error),
             SendError::Route { reason, .. } => *reason,
         }
     }
@@ -68,7 +65,15 @@ impl Failure {
 
 impl From<ValueError> for Failure {
     fn from(error: ValueError) -> Failure {
-        Failure::new(Reason::BadData, error.to_string())
+        Failure::new(reason_of(&error), error.to_string())
+    }
+}
+
+/// Data over the limit is told from data that cannot be sent at all.
+fn reason_of(error: &ValueError) -> Reason {
+    match error.refusal() {
+        value::Refusal::TooBig { .. } => Reason::TooLarge,
+        _ => Reason::BadData,
     }
 }
 
