@@ -1,6 +1,7 @@
 //! What a game's nodes do, by their type, and the way from `main` to the command.
 
 use crate::cmd;
+use chappe_deploy::{Deploy, NodeEntry};
 use chappe_master::Master;
 use chappe_node::Node;
 use chappe_proxy::ProxyOptions;
@@ -8,6 +9,7 @@ use chappe_wire::Role;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -22,6 +24,43 @@ pub(crate) type MasterSetup = Arc<dyn Fn(&Master) -> Result<(), String> + Send +
 /// What a proxy of this game does otherwise than deploy.json says.
 pub(crate) type ProxySetup = Arc<dyn Fn(&mut ProxyOptions) + Send + Sync>;
 
+/// A node whose entry has `mods`, when its mods are to be loaded.
+#[derive(Clone, Copy)]
+pub struct ModNode<'a> {
+    /// The node: connected, and not routable before its mods are loaded.
+    pub node: &'a Node,
+    /// The master, on the node that is one.
+    pub master: Option<&'a Master>,
+    /// Its entry of deploy.json.
+    pub entry: &'a NodeEntry,
+    /// The whole of deploy.json.
+    pub deploy: &'a Deploy,
+}
+
+impl fmt::Debug for ModNode<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ModNode").field("entry", &self.entry.id).finish_non_exhaustive()
+    }
+}
+
+/// A program that runs mods: what `chappe` becomes inside another language's interpreter.
+pub trait ModHost: Send + Sync {
+    /// How this program is started again, for the nodes that it supervises: a program and its leading arguments.
+    fn program(&self) -> Vec<OsString>;
+
+    /// The RPC modules that the mod in `dir` declares (its mod.json).
+    ///
+    /// # Errors
+    /// Why its declaration cannot be read.
+    fn declared_modules(&self, dir: &Path) -> Result<Vec<String>, String>;
+
+    /// Loads the node's mods. Runs on the node's thread, which is the one that [`App::main`] was called on.
+    ///
+    /// # Errors
+    /// Why the node cannot start: a mod that does not load.
+    fn load(&self, node: ModNode<'_>) -> Result<(), String>;
+}
+
 /// A game: what each type of node does. [`App::main`] turns it into a program that understands the whole command
 /// `chappe`, so that deploy.json can name it (spec/apollo.md section 5, "A Rust game").
 #[derive(Clone, Default)]
@@ -30,6 +69,7 @@ pub struct App {
     services: BTreeMap<String, Setup>,
     master: Option<MasterSetup>,
     proxy: Option<ProxySetup>,
+    mods: Option<Arc<dyn ModHost>>,
 }
 
 impl App {
@@ -83,6 +123,13 @@ impl App {
         self
     }
 
+    /// Runs the nodes whose entries have `mods` in this program.
+    #[must_use]
+    pub fn mods(mut self, host: impl ModHost + 'static) -> App {
+        self.mods = Some(Arc::new(host));
+        self
+    }
+
     /// Runs the command that the program's arguments name: `node DEPLOY ID` is one node of this game, `up DEPLOY`
     /// the cluster, and so on (`--help`). The code is for the system: 0 fine, 1 failed, 2 wrong usage or
     /// configuration, 3 refused by the master, 4 declared lost, 5 no cluster to reach.
@@ -113,6 +160,11 @@ impl App {
             setup(&mut options);
         }
         options
+    }
+
+    /// What runs mods in this program.
+    pub(crate) fn mod_host(&self) -> Option<&dyn ModHost> {
+        self.mods.as_deref()
     }
 
     /// What prepares the master.

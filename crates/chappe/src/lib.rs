@@ -32,13 +32,15 @@ mod exit;
 mod logging;
 mod node_process;
 mod orphan;
+mod python;
 mod roles;
 mod signals;
 mod supervisor;
 mod tool;
 
-pub use app::App;
+pub use app::{App, ModHost, ModNode};
 pub use chappe_client as client;
+pub use chappe_deploy as deploy;
 pub use chappe_master as master;
 pub use chappe_node::*;
 pub use chappe_proxy as proxy;

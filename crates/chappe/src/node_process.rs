@@ -2,10 +2,12 @@
 
 use crate::app::App;
 use crate::config::node_config;
+use crate::python;
 use crate::roles::Part;
 use chappe_deploy::{Deploy, NodeEntry};
 use chappe_link::Link;
-use chappe_node::{Beats, Node, NodeError, State, run_blocking};
+use chappe_node::{Beats, Config, Node, NodeError, State, run_blocking};
+use chappe_wire::NodeId;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,21 +30,39 @@ pub(crate) fn run(
     stop: watch::Receiver<bool>,
     on_ready: impl FnOnce() + 'static,
 ) -> Result<(), NodeError> {
+    let config =
+        mod_config(app, deploy, entry).map_err(|why| NodeError::Setup { node: NodeId(entry.id), why })?;
     run_blocking(|| async move {
-        let node = Node::new(node_config(deploy, entry));
+        let node = Node::new(config);
         tokio::task::spawn_local(stop_when_asked(node.clone(), stop));
         tokio::task::spawn_local(tell_ready(node.clone(), on_ready));
         let part = Part::attach(app, deploy, entry, &node);
-        node.run(link, Beats::Thread, async |node| part.set_up(app, entry, node).await).await
+        node.run(link, Beats::Thread, async |node| part.set_up(app, deploy, entry, node).await).await
     })
 }
 
-/// Refuses a node that this program cannot run.
+/// The settings of a node, with the modules that mods declare.
+fn mod_config(app: &App, deploy: &Deploy, entry: &NodeEntry) -> Result<Config, String> {
+    let mut config = node_config(deploy, entry);
+    let Some(host) = app.mod_host() else { return Ok(config) };
+    for other in &deploy.nodes {
+        for dir in &other.mods {
+            let modules = host.declared_modules(dir)?;
+            if other.id == entry.id {
+                config.modules.extend(modules.iter().cloned());
+            }
+            config.declared.modules.extend(modules);
+        }
+    }
+    Ok(config)
+}
+
+/// Refuses a node that cannot be run here: one with `mods` needs the Python package, in this program or beside it.
 ///
 /// # Errors
 /// What is missing.
-pub(crate) fn check_entry(entry: &NodeEntry) -> Result<(), String> {
-    if entry.mods.is_empty() {
+pub(crate) fn check_entry(app: &App, entry: &NodeEntry) -> Result<(), String> {
+    if entry.mods.is_empty() || app.mod_host().is_some() || python::program().is_some() {
         return Ok(());
     }
     let (id, kind, place) = (entry.id, &entry.node_type, &entry.place);

@@ -1,6 +1,6 @@
 //! What a node does by its role: the built-in part, then the game's.
 
-use crate::app::App;
+use crate::app::{App, ModNode};
 use chappe_deploy::{Deploy, NodeEntry};
 use chappe_master::Master;
 use chappe_node::Node;
@@ -33,10 +33,21 @@ impl Part {
     ///
     /// # Errors
     /// Why the node cannot start.
-    pub(crate) async fn set_up(&self, app: &App, entry: &NodeEntry, node: &Node) -> Result<(), String> {
+    pub(crate) async fn set_up(
+        &self,
+        app: &App,
+        deploy: &Deploy,
+        entry: &NodeEntry,
+        node: &Node,
+    ) -> Result<(), String> {
+        let load = |master| match app.mod_host().filter(|_| !entry.mods.is_empty()) {
+            Some(host) => host.load(ModNode { node, master, entry, deploy }),
+            None => Ok(()),
+        };
         match self {
             Part::Master(master) => {
                 app.master_setup().map_or(Ok(()), |setup| setup(master))?;
+                load(Some(master))?;
                 if let Some(address) = address(entry).await? {
                     master.serve_http(address).await.map_err(|error| error.to_string())?;
                 }
@@ -51,7 +62,10 @@ impl Part {
                 }
                 Ok(())
             }
-            Part::Game => app.setup_of(entry.role, &entry.node_type).map_or(Ok(()), |setup| setup(node)),
+            Part::Game => {
+                app.setup_of(entry.role, &entry.node_type).map_or(Ok(()), |setup| setup(node))?;
+                load(None)
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::{Context, DeployFile};
 use crate::exit::{self, CommandError};
 use crate::supervisor::READY_LINE;
-use crate::{node_process, orphan, signals};
+use crate::{node_process, orphan, python, signals};
 use chappe_deploy::NodeEntry;
 use chappe_link::local::LocalLink;
 use std::sync::Arc;
@@ -34,9 +34,16 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CommandError> {
         let text = format!("{} has no node {}; it has {}", deploy.file, args.id, known.join(", "));
         return Err(CommandError::Usage(text));
     };
-    node_process::check_entry(entry).map_err(CommandError::Usage)?;
+    node_process::check_entry(&context.app, entry).map_err(CommandError::Usage)?;
     if let Some(program) = entry.program.as_ref().filter(|_| !orphan::is_supervised()) {
         // The game's code is in there; a node without it would join and answer nothing.
+        context
+            .become_program(program, &["node".into(), deploy.path.clone(), entry.id.to_string().into()])?;
+    }
+    if !entry.mods.is_empty()
+        && context.app.mod_host().is_none()
+        && let Some(program) = python::program()
+    {
         context
             .become_program(program, &["node".into(), deploy.path.clone(), entry.id.to_string().into()])?;
     }

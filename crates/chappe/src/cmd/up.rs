@@ -4,7 +4,7 @@ use super::{Context, DeployFile};
 use crate::exit::CommandError;
 use crate::supervisor::{self, Launch, Output, Programs, Threads};
 use crate::{node_process, tool};
-use chappe_deploy::Deploy;
+use chappe_deploy::{Deploy, NodeEntry};
 use std::collections::BTreeMap;
 
 /// Start all nodes and keep them running
@@ -28,7 +28,24 @@ pub(super) fn run(context: &Context, args: Args) -> Result<(), CommandError> {
     let usage = |problems: Vec<String>| {
         if problems.is_empty() { Ok(()) } else { Err(CommandError::Usage(problems.join("\n"))) }
     };
-    usage(deploy.nodes.iter().filter_map(|entry| node_process::check_entry(entry).err()).collect())?;
+    usage(
+        deploy
+            .nodes
+            .iter()
+            .filter_map(|entry| node_process::check_entry(&context.app, entry).err())
+            .collect(),
+    )?;
+    if args.one_process {
+        // One interpreter cannot keep two nodes' modules apart.
+        let with_mods = deploy.nodes.iter().filter(|entry| !entry.mods.is_empty());
+        let refused = |entry: &NodeEntry| {
+            let (id, kind, place) = (entry.id, &entry.node_type, &entry.place);
+            format!(
+                "--one-process: node {id} ({kind}, {place}) has `mods`, which need a process of their own"
+            )
+        };
+        usage(with_mods.map(refused).collect())?;
+    }
     deploy.check_programs()?;
     if args.one_process {
         hand_over(context, &deploy)?;
@@ -45,7 +62,7 @@ pub(super) fn run(context: &Context, args: Args) -> Result<(), CommandError> {
         context.start_logging()?;
         Launch::Threads(Threads::new(context.app.clone(), deploy.clone()))
     } else {
-        let programs = Programs::new(deploy.path.clone(), context.log.clone());
+        let programs = Programs::new(&context.app, deploy.path.clone(), context.log.clone());
         Launch::Processes(programs.map_err(CommandError::io("this program's own file"))?)
     };
     supervisor::run(deploy, launch, output)

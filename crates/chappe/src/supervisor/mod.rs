@@ -24,12 +24,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 pub(crate) use thread::Threads;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 
 /// A node that cannot start because of its configuration, or because the master refuses it, is tried so often.
 const TRIES: u32 = 3;
+/// Between two lines that tell who is missing.
+const MISSING: Duration = Duration::from_secs(10);
 
 /// What a node is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
@@ -128,6 +131,7 @@ impl Supervisor {
             biased;
             () = signals.next() => {}
             () = self.cannot_go_on() => {}
+            () = self.tell_who_is_missing() => {}
         }
         self.shut_down(&mut signals).await;
         self.outcome()
@@ -198,6 +202,20 @@ impl Supervisor {
         {
             let without = given_up.keys().copied().collect();
             self.output.event(&Event::ready(&self.deploy, without, self.started.elapsed()));
+        }
+    }
+
+    /// Says from time to time who keeps the cluster from being ready. Never ends.
+    async fn tell_who_is_missing(&self) {
+        loop {
+            sleep(MISSING).await;
+            if self.is_announced.get() {
+                return std::future::pending().await;
+            }
+            let missing = self.deploy.nodes.iter().map(|entry| entry.id);
+            let missing = missing.filter(|id| !self.ready.borrow().contains(id)).collect();
+            self.output
+                .event(&Event::Waiting { nodes: missing, seconds: self.started.elapsed().as_secs_f64() });
         }
     }
 

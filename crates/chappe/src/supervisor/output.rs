@@ -129,6 +129,8 @@ pub(crate) enum Event {
         clients: Vec<String>,
         control: Option<String>,
     },
+    /// The cluster is not ready yet, because of these.
+    Waiting { nodes: Vec<i64>, seconds: f64 },
     /// A node that had died is routable again.
     NodeReady { node: i64, node_type: String },
     /// A node died and will be started again.
@@ -197,6 +199,9 @@ impl fmt::Display for Event {
                     write!(f, "; clients: {}", clients.join(" "))?;
                 }
                 control.as_ref().map_or(Ok(()), |control| write!(f, "; control: {control}"))
+            }
+            Event::Waiting { nodes, seconds } => {
+                write!(f, "not ready after {seconds:.0} s: still waiting for {}", names(nodes))
             }
             Event::NodeReady { node, node_type } => write!(f, "node {node} ({node_type}) is ready again"),
             Event::NodeDied { node, node_type, how, restart_seconds } => {

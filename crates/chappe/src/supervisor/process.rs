@@ -2,10 +2,13 @@
 
 use super::output::has_colors;
 use super::{End, Order, Output};
+use crate::app::App;
 use crate::orphan;
+use crate::python;
 use chappe_deploy::NodeEntry;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
+use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -28,7 +31,9 @@ const LAST_LINES: Duration = Duration::from_millis(200);
 /// How to start the processes of one cluster.
 pub(crate) struct Programs {
     /// What runs the entries that name no program.
-    own: PathBuf,
+    own: Vec<OsString>,
+    /// What runs the entries that have mods.
+    mods: Vec<OsString>,
     deploy: PathBuf,
     log: Option<String>,
 }
@@ -38,8 +43,16 @@ impl Programs {
     ///
     /// # Errors
     /// When this program's own file is not known.
-    pub(crate) fn new(deploy: PathBuf, log: Option<String>) -> io::Result<Programs> {
-        Ok(Programs { own: std::env::current_exe()?, deploy, log })
+    pub(crate) fn new(app: &App, deploy: PathBuf, log: Option<String>) -> io::Result<Programs> {
+        let own = match app.mod_host() {
+            Some(host) => host.program(),
+            None => vec![std::env::current_exe()?.into()],
+        };
+        let mods = match app.mod_host() {
+            Some(_) => own.clone(),
+            None => python::program().unwrap_or_default().iter().map(OsString::from).collect(),
+        };
+        Ok(Programs { own, mods, deploy, log })
     }
 
     /// Runs one life of a node.
@@ -81,15 +94,17 @@ impl Programs {
     }
 
     fn start(&self, entry: &NodeEntry) -> io::Result<(Child, Pid)> {
-        let words = entry.program.as_deref().unwrap_or_default();
-        let mut command = match words {
-            [program, args @ ..] => {
-                let mut command = Command::new(program);
-                command.args(args);
-                command
-            }
-            [] => Command::new(&self.own),
+        let named: Vec<OsString> = entry.program.iter().flatten().map(OsString::from).collect();
+        let words = match (named.is_empty(), entry.mods.is_empty()) {
+            (false, _) => &named,
+            (true, true) => &self.own,
+            (true, false) => &self.mods,
         };
+        let [program, args @ ..] = &words[..] else {
+            return Err(io::Error::other("no program runs this node"));
+        };
+        let mut command = Command::new(program);
+        command.args(args);
         command.arg("node").arg(&self.deploy).arg("--").arg(entry.id.to_string());
         command.env(orphan::SUPERVISOR, std::process::id().to_string());
         if let Some(log) = &self.log {
