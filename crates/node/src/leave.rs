@@ -46,16 +46,23 @@ impl Node {
     }
 
     pub(crate) async fn leave(&self) {
-        self.set_state(State::Draining);
         let inner = &self.0;
+        // One that was never ready gets nothing to finish, and must not look as if it took anything.
+        let was_ready = self.state() != State::Starting;
+        if was_ready {
+            self.set_state(State::Draining);
+        }
         let deadline = Instant::now() + LEAVE;
         let hooks = inner.on_leave.borrow().clone();
         for hook in hooks {
             let _ = timeout_at(deadline, hook()).await;
         }
-        let _ = timeout(SEEN, inner.seen_leaving()).await;
+        if was_ready {
+            let _ = timeout(SEEN, inner.seen_leaving()).await;
+        }
         let _ = timeout_at(deadline, inner.quiet()).await;
         inner.end_requests();
+        inner.deliver_local();
         inner.tell_all_acks();
         inner.has_left.set(true);
         let peers: Vec<_> = inner.peers.borrow().values().cloned().collect();

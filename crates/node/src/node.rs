@@ -401,6 +401,9 @@ impl Inner {
     }
 
     fn push_local(&self, message: Local) -> Result<(), Reason> {
+        if self.has_left.get() {
+            return Err(Reason::ShuttingDown);
+        }
         let mut local = self.local.borrow_mut();
         if local.len() >= LOCAL_QUEUE {
             return Err(Reason::Overloaded);

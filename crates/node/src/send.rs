@@ -72,7 +72,8 @@ impl Sent {
             let waiter: ReceiptWaiter = Box::new(move |result| open.borrow_mut().settle(id, result));
             let peer = self.node.0.peers.borrow().get(&id).cloned();
             match peer {
-                _ if id == self.node.id() => waiter(Ok(())),
+                // Behind the message in the node's own queue.
+                _ if id == self.node.id() => self.node.0.later(move || waiter(Ok(()))),
                 Some(peer) => peer.wait(*ticket, waiter),
                 None => waiter(Err(Reason::Disconnected)),
             }

@@ -5,9 +5,10 @@
 mod common;
 
 use chappe_node::system::ServerSystem;
-use chappe_wire::{Body, NodeId, Reason, Row};
+use chappe_node::{Beats, Node};
+use chappe_wire::{Body, NodeId, Reason, Role, Row};
 use common::raw::{Raw, hello, introduce};
-use common::{SECOND, pair, pair_over, until};
+use common::{SECOND, config, pair, pair_over, until};
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -69,6 +70,25 @@ async fn what_is_sent_before_others_know_that_a_node_leaves_is_not_lost() {
             _ => None,
         };
         assert_eq!(fake.hear(|envelope| answer(&envelope.body)).await, Some(Ok(())));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_leaves_before_it_was_ready_takes_no_messages_that_nobody_hears() {
+    pair_over(async |link, lobby, _mail| {
+        let node = Node::new(config(41, Role::Service, "service_mail"));
+        let late = node.clone();
+        tokio::task::spawn_local(async move {
+            let setup = async |_: &Node| std::future::pending().await;
+            late.run(link, Beats::Task, setup).await.unwrap();
+        });
+        until(|| lobby.with_view(|view| view.member(NodeId(41)).is_some())).await;
+        node.on_leave(|| Box::pin(sleep(SECOND)));
+        node.stop();
+        sleep(SECOND / 2).await;
+        let receipt = lobby.broadcast_to_service("Any", &()).unwrap().receipt().await;
+        assert_eq!(receipt.to_string(), "1 of 2; missing 41: NotReady");
     })
     .await;
 }
