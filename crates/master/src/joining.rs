@@ -3,7 +3,7 @@
 use crate::master::Master;
 use chappe_node::control::{self, Join, Pulse, Session, StateChange};
 use chappe_node::{Call, Changed, ViewChange};
-use chappe_wire::hello::{Hello, Refusal};
+use chappe_wire::hello::{Hello, Purpose, Refusal};
 use chappe_wire::{NodeId, Reason, Role};
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
@@ -109,7 +109,10 @@ impl Master {
             if tools.len() >= TOOLS {
                 return refuse(Reason::Overloaded, format!("{TOOLS} tools are connected already"));
             }
-            tools.insert(id, hello.incarnation);
+            // Its heartbeats, if it has any, may come when it is gone: they make no tool.
+            if hello.purpose == Purpose::Messages {
+                tools.insert(id, hello.incarnation);
+            }
         }
         Ok(())
     }

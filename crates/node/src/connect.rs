@@ -66,6 +66,9 @@ impl Inner {
                     let answer = Greeting::Hello(self.hello(None, hello.purpose)).encode(PROTOCOL);
                     if write_all(&*conn, &answer).await.is_ok() {
                         self.linked(&hello, conn, buffer);
+                    } else if !self.is_connected(hello.node) {
+                        // The hook that admitted it is to forget it.
+                        self.told_lost(hello.node, hello.incarnation);
                     }
                     return;
                 }
@@ -98,6 +101,16 @@ impl Inner {
         if hello.to.is_some_and(|to| to != config.id) || hello.node == config.id {
             let text = format!("this is node {}, for a connection from {}", config.id, hello.node);
             return refuse(Reason::WrongNode, text);
+        }
+        if config.role != Role::Master {
+            if hello.node == config.master {
+                let text = format!("node {} calls the master, and is not called by it", config.id);
+                return refuse(Reason::WrongNode, text);
+            }
+            if hello.purpose == Purpose::Pulse {
+                let text = format!("node {} is not the master: it takes no heartbeats", config.id);
+                return refuse(Reason::WrongRole, text);
+            }
         }
         let peers = self.peers.borrow();
         if let Some(peer) = peers.get(&hello.node).filter(|peer| peer.is_connected()) {
@@ -195,7 +208,7 @@ impl Inner {
         let (id, incarnation) = (hello.node, hello.incarnation);
         let peer = if hello.purpose == Purpose::Pulse {
             // Beside the node's own connection, and never written to.
-            Rc::new(Peer::new(id, incarnation))
+            Rc::new(Peer::of_heartbeats(id, incarnation))
         } else {
             let known = self.peers.borrow().get(&id).cloned();
             match known {
@@ -257,12 +270,16 @@ impl Inner {
         self.stats.ended(peer.id, peer.incarnation, &peer.pair);
         tracing::debug!(node = %self.config.id, peer = %peer.id, why, "a connection has ended");
         self.lose_requests(peer.id, peer.incarnation);
-        let hook = self.on_peer_lost.borrow().clone();
-        if let Some(hook) = hook {
-            hook(peer.id, peer.incarnation);
-        }
+        self.told_lost(peer.id, peer.incarnation);
         self.link_changed.notify_waiters();
         self.dial_members();
+    }
+
+    fn told_lost(&self, id: NodeId, incarnation: u64) {
+        let hook = self.on_peer_lost.borrow().clone();
+        if let Some(hook) = hook {
+            hook(id, incarnation);
+        }
     }
 }
 

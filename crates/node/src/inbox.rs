@@ -1,6 +1,7 @@
 //! What comes in: bytes to frames, frames to envelopes, envelopes to handlers.
 
 use crate::Event;
+use crate::control;
 use crate::error::Failure;
 use crate::node::{Inner, Node};
 use crate::peer::Peer;
@@ -23,6 +24,8 @@ const KEEP: usize = 512 * 1024;
 
 /// How long what came may go untold: acknowledgements ride on other frames meanwhile.
 const ACK_DELAY: Duration = Duration::from_millis(20);
+/// How far refusals may fill a queue above its bound.
+const UNREAD: usize = 2 << 20;
 /// A turn that has taken this long writes out what it has so far.
 const LONG_TURN: Duration = Duration::from_micros(500);
 /// A turn that has taken this long leaves the rest for the next: timers and other peers have theirs first.
@@ -137,6 +140,9 @@ impl Inner {
             }
         }
         let envelope = Envelope::decode(frame.body)?;
+        if peer.is_pulse && !is_beat(&envelope) {
+            return Err(WireError::BadName { what: "heartbeat" });
+        }
         // A nack stands in front of the acknowledgement that would otherwise settle its frame as reached.
         if let Body::Nack { seq, reason } = envelope.body {
             peer.refused(seq, reason);
@@ -199,9 +205,10 @@ impl Inner {
     }
 
     fn on_event(self: &Rc<Self>, from: &From<'_>, meta: Meta, topic: &[u8], data: &[u8]) {
+        // Only their proxy speaks for players, and on a lobby or game only for those who are here.
         if let Some(origin) = meta.origin
-            && self.config.role.is_server()
-            && !self.players.borrow().is_here(origin)
+            && (origin.proxy != from.node
+                || self.config.role.is_server() && !self.players.borrow().is_here(origin))
         {
             return self.refuse(from, meta.row, Reason::StaleSession);
         }
@@ -271,9 +278,14 @@ impl Inner {
     }
 
     /// Drops what came, counts it with the reason, and tells the sender.
-    fn refuse(&self, from: &From<'_>, row: Row, reason: Reason) {
+    fn refuse(self: &Rc<Self>, from: &From<'_>, row: Row, reason: Reason) {
         self.stats.dropped(row, reason);
         let Some((peer, seq)) = from.frame else { return };
+        if peer.queued() > self.config.limits.queue_bytes + UNREAD {
+            // Only one that does not read what it is told comes so far.
+            self.stats.count("refusals_unread");
+            return self.close_peer(peer, Reason::Overloaded, "what is refused is sent again and again");
+        }
         let envelope =
             Envelope { meta: Meta::of(Row::Internal), body: Body::Nack { seq, reason }, payload: &[] };
         peer.push_bare(|out| envelope.encode_into(out));
@@ -301,5 +313,17 @@ impl Inner {
         let envelope = Envelope { meta: Meta::of(Row::Internal), body: Body::Ack, payload: &[] };
         peer.push_bare(|out| envelope.encode_into(out));
         self.mark_dirty(peer);
+    }
+}
+
+/// Whether it is what a heartbeat connection is for.
+fn is_beat(envelope: &Envelope<'_>) -> bool {
+    let is_pulse = |target| split_target(target).is_ok_and(|at| at == (control::MASTER, "pulse"));
+    match envelope.body {
+        Body::Request { one_way, target, .. } => {
+            one_way && envelope.meta.row == Row::Internal && is_pulse(target)
+        }
+        Body::Close { .. } => true,
+        _ => false,
     }
 }

@@ -49,6 +49,8 @@ pub(crate) struct Peer {
     pub(crate) takes_as: Cell<Option<Role>>,
     /// In the list of peers to flush.
     pub(crate) dirty: Cell<bool>,
+    /// It is for heartbeats, and for nothing else.
+    pub(crate) is_pulse: bool,
     /// A task waits until the connection takes more.
     pub(crate) blocked: Cell<bool>,
     /// Nothing more can be written.
@@ -78,10 +80,16 @@ impl Peer {
             acked: Cell::new(0),
             takes_as: Cell::new(None),
             dirty: Cell::new(false),
+            is_pulse: false,
             blocked: Cell::new(false),
             is_mute: Cell::new(false),
             closed: Cell::new(false),
         }
+    }
+
+    /// The other end of a node's heartbeats.
+    pub(crate) fn of_heartbeats(id: NodeId, incarnation: u64) -> Peer {
+        Peer { is_pulse: true, ..Peer::new(id, incarnation) }
     }
 
     pub(crate) fn attach(&self, conn: Rc<dyn Conn>) {
@@ -128,7 +136,7 @@ impl Peer {
         Ok(Ticket { peer: self.number, seq })
     }
 
-    /// Queues a frame outside the sequence. Bounded by what comes in: at most one for each frame taken in.
+    /// Queues a frame outside the sequence: at most one for each frame taken in.
     pub(crate) fn push_bare(&self, body: impl FnOnce(&mut Vec<u8>)) {
         if self.is_mute.get() {
             return;

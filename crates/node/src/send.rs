@@ -273,10 +273,10 @@ impl Node {
         sent.map_err(|error| SendError::data(row, error))?
     }
 
-    /// As [`Node::push`] for data that is MessagePack already.
+    /// As [`Node::push`] for data that is MessagePack already. For no sessions at all, nothing is sent.
     ///
     /// # Errors
-    /// [`SendError::Route`], as [`Node::push`].
+    /// [`SendError::Route`], as [`Node::push`]; `TooLarge` for more than 65,535 sessions at once.
     pub fn push_raw(
         &self,
         row: Row,
@@ -286,6 +286,17 @@ impl Node {
         payload: &[u8],
     ) -> Result<Sent, SendError> {
         let node = &self.0;
+        match to {
+            PushTo::Epochs([]) => {
+                return Ok(Sent { node: self.clone(), to: SmallVec::new(), missing: Vec::new() });
+            }
+            PushTo::Epochs(epochs) if epochs.len() / 8 > usize::from(u16::MAX) => {
+                node.stats.sent(row, 1);
+                node.stats.dropped(row, Reason::TooLarge);
+                return Err(SendError::route(row, format!("proxy {proxy}"), Reason::TooLarge));
+            }
+            _ => {}
+        }
         node.stats.sent(row, 1);
         let envelope = Envelope { meta: node.meta(row), body: Body::Push { to, topic }, payload };
         let takes = |role| role == Role::Proxy;

@@ -58,7 +58,8 @@ impl Pair {
     }
 }
 
-/// How many ended lives of peers are kept apart; older ones are added up under incarnation 0.
+/// How many ended lives of peers are kept apart. Later ones are added up under the peer's id and incarnation 0,
+/// and when there are twice as many (each call of the command is a peer of its own), under id 0.
 const KEPT_PAIRS: usize = 256;
 
 /// A node's counters. Cheap to count in; [`Stats::report`] makes a copy to look at.
@@ -153,7 +154,13 @@ impl Stats {
     pub(crate) fn ended(&self, peer: NodeId, incarnation: u64, pair: &Pair) {
         let mut ended = self.ended.borrow_mut();
         let known = ended.contains_key(&(peer, incarnation));
-        let key = if known || ended.len() < KEPT_PAIRS { (peer, incarnation) } else { (peer, 0) };
+        let key = match ended.len() {
+            _ if known => (peer, incarnation),
+            ..KEPT_PAIRS => (peer, incarnation),
+            _ if ended.contains_key(&(peer, 0)) => (peer, 0),
+            count if count < 2 * KEPT_PAIRS => (peer, 0),
+            _ => (NodeId(0), 0),
+        };
         ended.entry(key).or_default().absorb(pair);
     }
 
@@ -205,4 +212,22 @@ impl Stats {
 fn new_histogram() -> Histogram<u64> {
     let bounds = Histogram::new_with_bounds(100, 60_000_000_000, 2);
     bounds.unwrap_or_else(|_| unreachable!("the bounds are constants that fit together"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_for_each_call_of_the_command_does_not_fill_the_memory_and_nothing_is_forgotten() {
+        let stats = Stats::default();
+        for peer in 1..=10_000 {
+            let pair = Pair::default();
+            pair.arrived.count(Row::Internal);
+            stats.ended(NodeId(peer), 7, &pair);
+        }
+        let pairs = stats.report(NodeId(1), 1, std::iter::empty()).pairs;
+        assert!(pairs.len() <= 2 * KEPT_PAIRS + 1, "{} pairs", pairs.len());
+        assert_eq!(pairs.iter().flat_map(|pair| pair.arrived.values()).sum::<u64>(), 10_000);
+    }
 }
