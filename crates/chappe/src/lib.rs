@@ -44,5 +44,5 @@ pub use chappe_deploy as deploy;
 pub use chappe_master as master;
 pub use chappe_node::*;
 pub use chappe_proxy as proxy;
-pub use chappe_wire::{NodeId, PlayerId, Reason, Role, Row, Value, value};
+pub use chappe_wire::{BadPlayerId, NodeId, PlayerId, PushTo, Reason, Role, Row, Value, value};
 pub use tool::ask_master;

@@ -112,7 +112,7 @@ pub(crate) fn chappe() -> Command {
     for name in ["RUST_LOG", "CLICOLOR_FORCE", "CHAPPE_SUPERVISOR", "CHAPPE_HANDED_OVER"] {
         command.env_remove(name);
     }
-    command.stdin(Stdio::null());
+    command.stdin(Stdio::null()).env("CHAPPE_PYTHON", "no-such-python");
     command
 }
 

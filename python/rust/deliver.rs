@@ -1,0 +1,144 @@
+//! The way into Python: each handler, callback and timer is called through here.
+
+use crate::value::In;
+use chappe::value::ValueError;
+use chappe::{Event, Node, Row, value};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyString};
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::fmt;
+use std::rc::Rc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+/// When the call into Python that runs now began, in milliseconds of [`clock`]; 0 when none does. Read by the
+/// watchdog, from its own thread; there is one node in a process.
+static BUSY_SINCE: AtomicU64 = AtomicU64::new(0);
+
+/// Milliseconds since the first call, and never 0.
+fn clock() -> u64 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    u64::try_from(START.get_or_init(Instant::now).elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1
+}
+
+/// The number that names the call into Python that runs now, and for how many milliseconds it has; None when none
+/// does.
+#[pyfunction]
+pub(crate) fn busy() -> Option<(u64, u64)> {
+    let since = BUSY_SINCE.load(Ordering::Relaxed);
+    (since != 0).then(|| (since, clock().saturating_sub(since)))
+}
+
+/// Marks that a handler runs; calls inside calls count as the outermost.
+struct Busy(bool);
+
+impl Busy {
+    fn enter() -> Busy {
+        let is_outermost = BUSY_SINCE.load(Ordering::Relaxed) == 0;
+        if is_outermost {
+            BUSY_SINCE.store(clock(), Ordering::Relaxed);
+        }
+        Busy(is_outermost)
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        if self.0 {
+            BUSY_SINCE.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What all calls into Python of one node share.
+pub(crate) struct Deliver {
+    pub(crate) node: Node,
+    /// Told of what a handler raised: `on_error(about, exception)`.
+    on_error: Py<PyAny>,
+    /// Events whose data was no dict, so that a player's identity could not be added.
+    bare: RefCell<HashSet<String>>,
+}
+
+impl Deliver {
+    pub(crate) fn new(node: Node, on_error: Py<PyAny>) -> Rc<Deliver> {
+        Rc::new(Deliver { node, on_error, bare: RefCell::default() })
+    }
+
+    /// Runs `call` with the interpreter; what it raises is counted and reported, and the node goes on.
+    pub(crate) fn run(
+        &self,
+        about: &dyn fmt::Display,
+        call: impl FnOnce(Python<'_>) -> PyResult<()>,
+    ) -> bool {
+        let _busy = Busy::enter();
+        Python::attach(|py| {
+            let Err(error) = call(py) else { return true };
+            self.node.stats().count("handler_errors");
+            if let Err(worse) = self.on_error.call1(py, (about.to_string(), error.into_value(py))) {
+                tracing::error!(%about, %worse, "a handler's error could not be reported");
+            }
+            false
+        })
+    }
+
+    /// Calls a listener.
+    pub(crate) fn event(&self, event: Event<'_>, handler: &Py<PyAny>) {
+        self.run(&About(event), |py| {
+            let data = self.event_data(py, event).map_err(to_py)?;
+            handler.call1(py, (data,)).map(drop)
+        });
+    }
+
+    /// An event's data; who sent it stands in what a client has sent, whatever the client says of itself.
+    fn event_data<'py>(&self, py: Python<'py>, event: Event<'_>) -> Result<Bound<'py, PyAny>, ValueError> {
+        let data = value::decode::<In>(event.raw())?.0.into_bound(py);
+        let Some(origin) = event.origin() else { return Ok(data) };
+        let Ok(dict) = data.cast::<PyDict>() else {
+            if self.bare.borrow_mut().insert(event.name().to_owned()) {
+                tracing::warn!(
+                    event = event.name(),
+                    "a client's data is no dict: no identity can be added to it"
+                );
+            }
+            return Ok(data);
+        };
+        let forged: Vec<_> = dict.keys().into_iter().filter(is_reserved).collect();
+        let put = || -> PyResult<()> {
+            for name in forged {
+                dict.del_item(name)?;
+            }
+            if event.row() == Row::ClientToService {
+                dict.set_item("__uid__", origin.uid)?;
+                dict.set_item("__neteaseProxyId__", origin.proxy.0)
+            } else {
+                dict.set_item("__id__", chappe::PlayerId(origin.epoch).to_string())
+            }
+        };
+        put().map_err(<ValueError as serde::de::Error>::custom)?;
+        Ok(data)
+    }
+}
+
+fn is_reserved(key: &Bound<'_, PyAny>) -> bool {
+    if let Ok(name) = key.cast::<PyString>() {
+        return name.to_str().is_ok_and(|name| name.starts_with("__"));
+    }
+    key.cast::<PyBytes>().is_ok_and(|name| name.as_bytes().starts_with(b"__"))
+}
+
+/// Data that cannot be sent or read, as Python's exception.
+pub(crate) fn to_py(error: ValueError) -> PyErr {
+    crate::DataError::new_err(error.to_string())
+}
+
+/// An event, for a log line.
+struct About<'a>(Event<'a>);
+
+impl fmt::Display for About<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "event {}", self.0)?;
+        self.0.origin().map_or(Ok(()), |origin| write!(f, ", player {}", origin.uid))
+    }
+}

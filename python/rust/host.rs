@@ -1,0 +1,50 @@
+//! The command `chappe` inside an interpreter: nodes with mods run in this process.
+
+use crate::node::Node;
+use chappe::{ModHost, ModNode};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use std::ffi::OsString;
+use std::path::Path;
+
+/// Loads mods through a Python object with `on_error`, `declared_modules` and `load`.
+pub(crate) struct Host {
+    pub(crate) python: Py<PyAny>,
+    pub(crate) program: Vec<OsString>,
+}
+
+impl ModHost for Host {
+    fn program(&self) -> Vec<OsString> {
+        self.program.clone()
+    }
+
+    fn declared_modules(&self, dir: &Path) -> Result<Vec<String>, String> {
+        Python::attach(|py| {
+            let names = self.python.call_method1(py, "declared_modules", (dir.as_os_str(),));
+            names.and_then(|names| names.extract(py)).map_err(|error| text(py, &error))
+        })
+    }
+
+    fn load(&self, on: ModNode<'_>) -> Result<(), String> {
+        Python::attach(|py| {
+            let load = || -> PyResult<()> {
+                let node = Node::new(on.node, on.master, self.python.getattr(py, "on_error")?);
+                let entry = PyDict::new(py);
+                let mods: Vec<_> = on.entry.mods.iter().map(|dir| dir.as_os_str()).collect();
+                entry.set_item("mods", mods)?;
+                entry.set_item("place", on.entry.place.to_string())?;
+                entry.set_item("deploy", on.deploy.path.as_os_str())?;
+                entry.set_item("app_version", on.entry.app_version.as_deref())?;
+                entry.set_item("ip", on.entry.ip.as_str())?;
+                entry.set_item("port", on.entry.port)?;
+                self.python.call_method1(py, "load", (node, entry)).map(drop)
+            };
+            load().map_err(|error| text(py, &error))
+        })
+    }
+}
+
+/// What an exception says, for the line that tells why a node does not start.
+fn text(py: Python<'_>, error: &PyErr) -> String {
+    error.value(py).str().map_or_else(|_| error.to_string(), |text| text.to_string())
+}

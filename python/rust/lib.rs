@@ -1,0 +1,78 @@
+//! `chappe._core`: the node of a Python process.
+//!
+//! ```text
+//! host     the command, and the way to the mods     node    the node: players, timers, look-ups, the master
+//! deliver  each call into Python                    system  listens, sends, asks, answers
+//! value    data between Python and MessagePack
+//! ```
+//!
+//! The node's loop has the interpreter's main thread, and gives the interpreter up while it waits and moves bytes.
+
+mod deliver;
+mod host;
+mod node;
+mod system;
+mod value;
+
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+pyo3::create_exception!(chappe._core, DataError, PyValueError, "Data that cannot be sent or read.");
+pyo3::create_exception!(
+    chappe._core,
+    RouteError,
+    PyRuntimeError,
+    "A message that cannot reach whom it is for."
+);
+
+/// Runs the command `chappe` with `args`, the program's name first; nodes with mods are loaded through `host`, and
+/// nodes that `up` starts are started with `program`. Returns the exit code.
+#[pyfunction]
+fn main(py: Python<'_>, args: Vec<OsString>, program: Vec<OsString>, host: Py<PyAny>) -> u8 {
+    let app = chappe::App::new().mods(host::Host { python: host, program });
+    py.detach(|| {
+        // An exit code has no public number; what it is equal to tells it.
+        let code = app.run(args);
+        (0..=u8::MAX).find(|number| code == ExitCode::from(*number)).unwrap_or(1)
+    })
+}
+
+/// Writes a line to the node's log. `level` is as in Python's logging.
+#[pyfunction]
+fn log(level: u32, logger: &str, message: &str) {
+    match level {
+        40.. => tracing::error!(target: "mod", "{logger}: {message}"),
+        30..40 => tracing::warn!(target: "mod", "{logger}: {message}"),
+        20..30 => tracing::info!(target: "mod", "{logger}: {message}"),
+        _ => tracing::debug!(target: "mod", "{logger}: {message}"),
+    }
+}
+
+/// `data` as MessagePack.
+#[pyfunction]
+fn encode(data: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
+    chappe::value::encode(&value::Out(data)).map_err(deliver::to_py)
+}
+
+/// What MessagePack bytes hold.
+#[pyfunction]
+fn decode(data: &[u8]) -> PyResult<Py<PyAny>> {
+    chappe::value::decode::<value::In>(data).map(|object| object.0).map_err(deliver::to_py)
+}
+
+#[pymodule]
+fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<node::Node>()?;
+    module.add_class::<node::Timer>()?;
+    module.add_class::<system::System>()?;
+    module.add_class::<system::Listener>()?;
+    module.add("DataError", module.py().get_type::<DataError>())?;
+    module.add("RouteError", module.py().get_type::<RouteError>())?;
+    module.add_function(wrap_pyfunction!(main, module)?)?;
+    module.add_function(wrap_pyfunction!(log, module)?)?;
+    module.add_function(wrap_pyfunction!(encode, module)?)?;
+    module.add_function(wrap_pyfunction!(decode, module)?)?;
+    module.add_function(wrap_pyfunction!(deliver::busy, module)?)
+}

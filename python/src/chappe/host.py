@@ -1,0 +1,39 @@
+"""What the core calls when a node with mods starts."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from chappe import _core, logs, mods, watchdog
+
+log = logging.getLogger("chappe")
+
+
+class Host:
+    """Loads the mods of the one node of this process."""
+
+    def __init__(self) -> None:
+        self.node: _core.Node | None = None
+
+    def on_error(self, about: str, error: BaseException) -> None:
+        """A handler has raised: it is told, and the node goes on."""
+        node = self.node.id if self.node else "?"
+        log.error("node %s: %s: a handler raised", node, about, exc_info=(type(error), error, error.__traceback__))
+
+    def declared_modules(self, directory: str) -> list[str]:
+        """The RPC modules that the mod in ``directory`` declares."""
+        return mods.declared_modules(Path(directory))
+
+    def load(self, node: _core.Node, entry: dict[str, Any]) -> None:
+        """Loads the mods of ``node``. Raises ModError, whose text says why the node cannot start."""
+        from chappe.apollo.runtime import Runtime
+
+        self.node = node
+        logs.start()
+        runtime = Runtime(node, Path(entry["deploy"]))
+        runtime.install()
+        runtime.load([Path(directory) for directory in entry["mods"]])
+        node.on_leave(runtime.leave)
+        watchdog.start(node.id, _core.busy)
