@@ -375,7 +375,8 @@ impl Node {
         }
     }
 
-    /// Sends a request whose arguments are MessagePack already. Without a callback no answer is wanted.
+    /// Sends a request whose arguments are MessagePack already. Without a callback no answer is wanted. Arguments over
+    /// the limit on a message end it as `TooLarge`.
     pub fn request_raw(
         &self,
         row: Row,
@@ -401,6 +402,10 @@ impl Node {
         let target = target(module, method);
         let now = node.clock.now();
         node.stats.sent(row, 1);
+        if args.len() > node.config.limits.message_bytes {
+            let text = format!("{} bytes of arguments are over the limit on a message", args.len());
+            return node.fail_later(waiter, row, Reason::TooLarge, text);
+        }
         node.route_request(&Outgoing { row, to, module, target: &target, args, now, timeout }, waiter);
     }
 }

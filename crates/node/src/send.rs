@@ -165,7 +165,7 @@ impl Node {
     /// As [`Node::send`] for data that is MessagePack already.
     ///
     /// # Errors
-    /// [`SendError::Route`], as [`Node::send`].
+    /// [`SendError::Route`], as [`Node::send`]; with `TooLarge` for data over the limit on a message.
     pub fn send_raw(
         &self,
         row: Row,
@@ -173,6 +173,7 @@ impl Node {
         topic: &[u8],
         payload: &[u8],
     ) -> Result<Sent, SendError> {
+        self.check_size(row, payload)?;
         let (id, takes): (_, fn(Role) -> bool) = match address {
             Address::Server(id) => (id, Role::is_server),
             Address::Service(id) => (id, |role| role == Role::Service),
@@ -191,6 +192,18 @@ impl Node {
                 Err(SendError::route(row, format!("node {id}"), reason))
             }
         }
+    }
+
+    /// Data that did not come through the encoder, which bounds it: beyond the limit the receiver would close the
+    /// connection.
+    fn check_size(&self, row: Row, payload: &[u8]) -> Result<(), SendError> {
+        if payload.len() <= self.config().limits.message_bytes {
+            return Ok(());
+        }
+        self.0.stats.sent(row, 1);
+        self.0.stats.dropped(row, Reason::TooLarge);
+        let to = format!("any node, of {} bytes", payload.len());
+        Err(SendError::route(row, to, Reason::TooLarge))
     }
 
     fn sent_to(&self, id: NodeId, ticket: Ticket) -> Sent {
@@ -276,7 +289,8 @@ impl Node {
     /// As [`Node::push`] for data that is MessagePack already. For no sessions at all, nothing is sent.
     ///
     /// # Errors
-    /// [`SendError::Route`], as [`Node::push`]; `TooLarge` for more than 65,535 sessions at once.
+    /// [`SendError::Route`], as [`Node::push`]; with `TooLarge` for data over the limit on a message, and for more
+    /// than 65,535 sessions at once.
     pub fn push_raw(
         &self,
         row: Row,
@@ -286,6 +300,7 @@ impl Node {
         payload: &[u8],
     ) -> Result<Sent, SendError> {
         let node = &self.0;
+        self.check_size(row, payload)?;
         match to {
             PushTo::Epochs([]) => {
                 return Ok(Sent { node: self.clone(), to: SmallVec::new(), missing: Vec::new() });

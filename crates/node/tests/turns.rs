@@ -5,7 +5,8 @@
 mod common;
 
 use chappe_node::system::ServiceSystem;
-use chappe_wire::{NodeId, Reason};
+use chappe_node::{Address, Reply, To};
+use chappe_wire::{NodeId, Reason, Row};
 use common::{SECOND, pair, until};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -122,12 +123,14 @@ async fn a_request_that_may_take_for_ever_is_no_panic() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_or_an_error_that_is_too_long_ends_its_request_and_not_the_connection() {
+async fn what_is_too_long_ends_its_call_and_not_the_connection() {
     pair(async |lobby, mail| {
-        let long = || vec![b'x'; 4 << 20];
-        mail.register_rpc_method_for_mod("Raw", move |call| call.into_responder().respond_raw(&long()));
+        let long: Rc<[u8]> = vec![b'x'; 4 << 20].into();
+        let answer = long.clone();
+        mail.register_rpc_method_for_mod("Raw", move |call| call.into_responder().respond_raw(&answer));
+        let text = long.clone();
         mail.register_rpc_method_for_mod("Fail", move |call| {
-            call.fail(Reason::HandlerFailed, &String::from_utf8(long()).unwrap());
+            call.fail(Reason::HandlerFailed, std::str::from_utf8(&text).unwrap());
         });
         let kept = Rc::new(RefCell::new(Vec::new()));
         let keep = kept.clone();
@@ -138,6 +141,15 @@ async fn an_answer_or_an_error_that_is_too_long_ends_its_request_and_not_the_con
         let failure = ask("Fail").await.unwrap_err();
         assert_eq!(failure.reason, Reason::HandlerFailed);
         assert!(failure.message.starts_with("xxx") && failure.message.len() < 10_000);
+        let error = lobby.send_raw(Row::NodeToService, Address::Service(NodeId(40)), b"a\0b\0c", &long);
+        assert_eq!(error.unwrap_err().reason(), Reason::TooLarge);
+        let ended = Rc::new(Cell::new(None));
+        let into = ended.clone();
+        let callback = Box::new(move |reply: Reply<'_>| into.set(reply.err().map(|failure| failure.reason)));
+        let (row, target) = (Row::RequestToService, ("service_mail", "Keep"));
+        lobby.request_raw(row, To::Module, target, &long, SECOND, Some(callback));
+        until(|| ended.get().is_some()).await;
+        assert_eq!(ended.get(), Some(Reason::TooLarge));
         kept.borrow_mut().pop().unwrap().respond(&7).unwrap();
         assert_eq!(other.await.unwrap(), 7, "the connection stands");
     })

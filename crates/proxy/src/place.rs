@@ -29,6 +29,8 @@ pub(crate) enum Why {
 /// Where a player was placed.
 struct Placed {
     server: NodeId,
+    /// Which life of it was asked: a later one has never heard of the player.
+    life: Option<u64>,
     is_transfer: bool,
     was_lost: bool,
 }
@@ -111,14 +113,14 @@ impl Proxy {
                 let transfer_param = std::mem::take(&mut param);
                 Enter { uid, epoch, nickname, is_transfer, is_reconnect: false, transfer_param }
             };
-            let to = To::Node(target);
+            let (to, life) = (To::Node(target), self.life_of(target));
             let asked = self.0.node.ask(Row::Internal, to, (control::SERVER, "enter"), &enter, ASK);
             let answer: Result<(), Failure> = asked.await;
             if shared.borrow().has_ended {
                 return Ok(None);
             }
             let Err(failure) = answer else {
-                return Ok(Some(Placed { server: target, is_transfer, was_lost }));
+                return Ok(Some(Placed { server: target, life, is_transfer, was_lost }));
             };
             tracing::debug!(epoch, server = %target, %failure, "a server did not take a player");
             shared.borrow_mut().target = None;
@@ -158,6 +160,10 @@ impl Proxy {
             // If the lost one is back, it is another life of it, and welcome.
             not = self.0.node.id();
         }
+    }
+
+    fn life_of(&self, server: NodeId) -> Option<u64> {
+        self.0.node.with_view(|view| view.member(server).map(|member| member.incarnation))
     }
 
     async fn relocate(&self, epoch: u64, not: NodeId) -> Result<NodeId, Failure> {
@@ -210,7 +216,7 @@ impl Proxy {
             self.end(shared, Reason::Logout, "logged out");
             return None;
         }
-        let is_there = self.0.node.with_view(|view| view.member(server).is_some());
+        let is_there = placed.life.is_some() && self.life_of(server) == placed.life;
         let order = session.next_move.take().filter(|order| order.server != server);
         let next = match order {
             _ if !is_there => Some(Why::Lost(server)),
