@@ -152,7 +152,7 @@ class MysqlPool(Pool[MysqlSession]):
 
         def execute(connection: Any) -> bool:
             with connection.cursor() as cursor:
-                cursor.execute(sql, params)
+                cursor.execute(sql, _bound(params))
             return True
 
         self._submit("AsyncExecuteWithOrderKey", [orderKey], _said(orderKey, sql), lambda s: s.run(execute), callback)
@@ -190,7 +190,7 @@ class MysqlPool(Pool[MysqlSession]):
 
         The list is taken over when this is called; a change of it later changes nothing.
         """
-        rows: Sequence[Any] = list(paramsList)
+        rows: Sequence[Any] = [_bound(params) for params in paramsList]
 
         def execute_many(connection: Any) -> int:
             connection.begin()
@@ -249,14 +249,14 @@ class MysqlPool(Pool[MysqlSession]):
 
 def _fetch_all(connection: Any, sql: str, params: Any) -> tuple[Any, ...]:
     with connection.cursor() as cursor:
-        cursor.execute(sql, params)
+        cursor.execute(sql, _bound(params))
         return tuple(cursor.fetchall())
 
 
 def _inserting(sql: str, params: Any) -> Callable[[Any], int]:
     def insert(connection: Any) -> int:
         with connection.cursor() as cursor:
-            cursor.execute(sql, params)
+            cursor.execute(sql, _bound(params))
             return int(cursor.lastrowid or 0)
 
     return insert
@@ -267,6 +267,11 @@ def _shifted(params: Any, callback: Callback | None) -> tuple[Any, Callback | No
     if callback is None and callable(params):
         return None, params
     return params, callback
+
+
+def _bound(params: Any) -> Any:
+    """Real mods write `(uid)` where they mean `(uid,)`."""
+    return params if params is None or isinstance(params, (tuple, list, dict)) else (params,)
 
 
 def _said(order_key: object, what: object) -> str:

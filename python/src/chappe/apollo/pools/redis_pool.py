@@ -111,6 +111,10 @@ def _open_client(endpoint: Endpoint, connected: Callable[[], None]) -> Any:
                 connected()
             return super().connect(*args, **kwargs)
 
+        # Which of these a command goes through has changed from version to version of redis-py: text stays as it is in all.
+        def send_command(self, *args: Any, **kwargs: Any) -> Any:
+            return super().send_command(*map(_text, args), **kwargs)
+
         def pack_command(self, *args: Any) -> Any:
             return super().pack_command(*map(_text, args))
 
