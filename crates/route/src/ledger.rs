@@ -12,7 +12,8 @@ pub struct Ledger<R> {
     sent: u32,
     acked: u32,
     under_way: VecDeque<u8>,
-    receipts: Vec<(u32, R)>,
+    /// In the order of frames, so that an acknowledgement looks at those that it settles and at no others.
+    receipts: VecDeque<(u32, R)>,
     received: u32,
     told: u32,
 }
@@ -30,7 +31,14 @@ pub enum Seen {
 
 impl<R> Default for Ledger<R> {
     fn default() -> Self {
-        Ledger { sent: 0, acked: 0, under_way: VecDeque::new(), receipts: Vec::new(), received: 0, told: 0 }
+        Ledger {
+            sent: 0,
+            acked: 0,
+            under_way: VecDeque::new(),
+            receipts: VecDeque::new(),
+            received: 0,
+            told: 0,
+        }
     }
 }
 
@@ -47,7 +55,7 @@ impl<R> Ledger<R> {
         if is_covered(seq, self.acked) {
             return Some(waiter);
         }
-        self.receipts.push((seq, waiter));
+        self.receipts.insert(self.place_of(seq), (seq, waiter));
         None
     }
 
@@ -65,16 +73,22 @@ impl<R> Ledger<R> {
         }
         self.under_way.drain(..count);
         self.acked = ack;
-        if !self.receipts.is_empty() {
-            let settled = self.receipts.extract_if(.., |(seq, _)| is_covered(*seq, ack));
-            settled.for_each(|(_, waiter)| reached(waiter));
+        while self.receipts.front().is_some_and(|(seq, _)| is_covered(*seq, ack)) {
+            self.receipts.pop_front().into_iter().for_each(|(_, waiter)| reached(waiter));
         }
     }
 
     /// Takes out the receipt of one frame that the other side did not deliver.
     pub fn refused(&mut self, seq: u32) -> Option<R> {
-        let at = self.receipts.iter().position(|(of, _)| *of == seq)?;
-        Some(self.receipts.remove(at).1)
+        let at = self.place_of(seq);
+        self.receipts.get(at).filter(|(of, _)| *of == seq)?;
+        self.receipts.remove(at).map(|(_, waiter)| waiter)
+    }
+
+    /// Where the receipt of frame `seq` stands or would stand. All of them are beyond what is acknowledged.
+    fn place_of(&self, seq: u32) -> usize {
+        let ahead = |seq| distance(self.acked, seq);
+        self.receipts.partition_point(|(of, _)| ahead(*of) < ahead(seq))
     }
 
     /// Takes note of a frame that came.
@@ -155,6 +169,21 @@ mod tests {
         ledger.acknowledged(3, |receipt| reached.push(receipt));
         assert_eq!(reached, ["second"]);
         assert_eq!(ledger.wait(1, "first"), Some("first"), "it was acknowledged before");
+    }
+
+    #[test]
+    fn receipts_that_are_asked_for_out_of_order_are_settled_in_order_through_the_last_number() {
+        let mut ledger: Ledger<u32> = Ledger { sent: u32::MAX - 2, acked: u32::MAX - 2, ..Ledger::default() };
+        let seqs: Vec<u32> = (0..5).map(|_| ledger.send(Row::Internal)).collect();
+        for at in [3, 0, 4, 1, 2] {
+            assert_eq!(ledger.wait(seqs[at], at as u32), None);
+        }
+        assert_eq!((ledger.refused(seqs[2]), ledger.refused(seqs[2])), (Some(2), None));
+        let mut reached = Vec::new();
+        ledger.acknowledged(seqs[1], |at| reached.push(at));
+        assert_eq!(reached, [0, 1]);
+        ledger.acknowledged(seqs[4], |at| reached.push(at));
+        assert_eq!(reached, [0, 1, 3, 4]);
     }
 
     #[test]
