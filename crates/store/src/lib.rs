@@ -1,0 +1,54 @@
+//! What must survive: player records, notifications, answers to requests, offline pushes and dead letters
+//! (snipe.md sections 3 and 4).
+//!
+//! The master alone opens a store. In flow order:
+//!
+//! - [`Work`] is what callers hand in, pure data; a [`Commit`] is what one handler run leaves behind.
+//! - [`StoreClient`] is the callers' end, and [`on_thread`] or [`on_task`] the other: it takes everything that
+//!   waits and hands it to a [`Store`] as **one** transaction with one sync (group commit).
+//! - `judge` (pure) decides each work against the rows it names, one after another, so that a stale owner's
+//!   commit is refused while its neighbours in the same flush are untouched. All stores share it: what may be
+//!   committed is decided once.
+//! - [`MemoryStore`], [`SqliteStore`] and [`PostgresStore`] read those rows and write what changed. One suite,
+//!   `tests/suite`, runs against each.
+//! - [`FaultyStore`] puts faults between: lost answers, failed flushes, delays, a crash that drops what was not
+//!   yet synced.
+//!
+//! A store is known by the cluster that owns it and by the version of its schema; another cluster's, and a newer
+//! one, are refused by name. Every document carries a checksum and is never served when that does not hold.
+
+mod changes;
+mod client;
+mod clock;
+mod commit;
+mod error;
+mod fault;
+mod id;
+mod judge;
+mod memory;
+mod notification;
+mod options;
+mod overlay;
+//PG mod postgres;
+mod record;
+mod seal;
+mod serve;
+//SQ mod sqlite;
+mod store;
+mod work;
+
+pub use client::{StoreClient, StoreStats};
+pub use clock::Clock;
+pub use commit::{Commit, Delivered, NewAnswer, NewDeadLetter, NewPush, RecordChange, Transition, When};
+pub use error::{Refused, StoreError};
+pub use fault::{Fault, Faults, FaultyStore};
+pub use id::{CommitId, NotificationId};
+pub use memory::{MemoryDisk, MemoryStore};
+pub use notification::{NewNotification, Notification, Sender, Step};
+pub use options::{Limits, Options};
+//PG pub use postgres::PostgresStore;
+pub use record::{Claimed, HistoryEntry, Record};
+pub use serve::{Pace, on_task, on_thread};
+//SQ pub use sqlite::SqliteStore;
+pub use store::{DeadLetter, Push, Store, Verdict};
+pub use work::{Committed, Done, Work};
