@@ -1,0 +1,94 @@
+"""Puts the API modules where mods import them from: by their names, and with ``mod.`` and ``netgame.`` in front."""
+
+from __future__ import annotations
+
+import sys
+import types
+from typing import TYPE_CHECKING, Any
+
+from chappe.apollo import common, extra, lobby, master, service, timers
+from chappe.apollo.engine import EngineModules
+
+if TYPE_CHECKING:
+    from chappe.apollo.runtime import Runtime
+
+PREFIXES = ("mod", "netgame")
+PACKAGES = ("server", "client", "service", "master", "lobbyGame", "apolloCommon", "common")
+
+
+class ApiModule(types.ModuleType):
+    """A module whose names are an object's public attributes; what it does not have is the engine's."""
+
+    def __init__(self, name: str, api: Any, engine: Any) -> None:
+        super().__init__(name, type(api).__doc__)
+        self.__dict__.update(_api=api, _engine=engine, __path__=[])
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        try:
+            return getattr(self._api, name)
+        except AttributeError:
+            return self._engine.named(f"{self.__name__}.{name}")
+
+    def __dir__(self) -> list[str]:
+        return [name for name in dir(self._api) if not name.startswith("_")]
+
+
+def surface(runtime: Runtime) -> dict[str, Any]:
+    """The API of one node: what stands behind each module name, without prefixes."""
+    calls = common.CommonNetgameApi(runtime)
+    manager = service.ServerManager(runtime)
+    return {
+        "server.extraServerApi": extra.ExtraApi(runtime, "Server"),
+        "server.extraServiceApi": extra.ExtraApi(runtime, "Service"),
+        "server.extraMasterApi": extra.ExtraApi(runtime, "Master"),
+        "service.extraServiceApi": extra.ExtraApi(runtime, "Service"),
+        "master.extraMasterApi": extra.ExtraApi(runtime, "Master"),
+        "client.extraClientApi": extra.ExtraClientApi(runtime),
+        "common.mod": common.ModModule(runtime),
+        "apolloCommon.commonNetgameApi": calls,
+        "lobbyGame.netgameApi": lobby.NetgameApi(runtime, calls),
+        "service.netgameApi": service.NetgameApi(runtime, calls),
+        "service.serverManager": manager,
+        "service.serviceConf": service.ServiceConf(runtime),
+        "service.serviceHttp": service.ServiceHttp(runtime),
+        "service.asyncore_with_timer": timers.AsyncoreWithTimer(runtime),
+        "master.netgameApi": master.NetgameApi(runtime, calls),
+        "master.masterHttp": master.MasterHttp(runtime),
+        "master.serverManager": master.ServerManager(runtime),
+        "master.masterConf": master.MasterConf(runtime),
+        "mod_log": common.ModLog(),
+    }
+
+
+def modules(runtime: Runtime) -> dict[str, types.ModuleType]:
+    """Every module of the surface by each of its names, with the packages that hold them."""
+    found: dict[str, types.ModuleType] = {}
+
+    def package(name: str) -> types.ModuleType:
+        if name not in found:
+            found[name] = ApiModule(name, object(), runtime.engine)
+            parent, _, last = name.rpartition(".")
+            if parent:
+                setattr(package(parent), last, found[name])
+        return found[name]
+
+    for name in PACKAGES:
+        package(name)
+        for prefix in PREFIXES:
+            package(f"{prefix}.{name}")
+    for name, api in surface(runtime).items():
+        module = ApiModule(name, api, runtime.engine)
+        for spelled in (name, *(f"{prefix}.{name}" for prefix in PREFIXES)):
+            found[spelled] = module
+            parent, _, last = spelled.rpartition(".")
+            if parent:
+                setattr(package(parent), last, module)
+    return found
+
+
+def install(runtime: Runtime) -> None:
+    """Makes the surface importable in this process."""
+    sys.modules.update(modules(runtime))
+    sys.meta_path.append(EngineModules(runtime.engine, (*PACKAGES, *PREFIXES)))

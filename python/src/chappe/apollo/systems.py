@@ -1,0 +1,301 @@
+"""The base classes that mods derive their systems from: one for each role, with exactly the calls of that role."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from chappe import _core
+from chappe.apollo.callables import check
+
+if TYPE_CHECKING:
+    from chappe.apollo.runtime import Runtime
+
+Handler = Callable[[Any], object]
+RpcHandler = Callable[[int, int, Any], object]
+RpcCallback = Callable[[bool, Any], object]
+
+
+class BaseSystem:
+    """What systems of all roles have. ``namespace`` and ``systemName`` stand in every event that it sends."""
+
+    _runtime: ClassVar[Runtime]
+    _core: _core.System
+    namespace: str
+    systemName: str
+
+    def __new__(cls, namespace: str = "", systemName: str = "", *args: Any, **kwargs: Any) -> Any:
+        # Here and not in __init__: classes of mods do not all call that of their base.
+        self = super().__new__(cls)
+        self.namespace, self.systemName = namespace, systemName
+        self._core = cls._runtime.node.system(namespace, systemName)
+        self._listeners = []
+        return self
+
+    _listeners: list[tuple[tuple[str, str, str], object, object, _core.Listener]]
+
+    def __init__(self, namespace: str = "", systemName: str = "") -> None:
+        pass
+
+    def Update(self) -> None:
+        """Called 30 times a second; override it."""
+
+    def Destroy(self) -> None:
+        """Called when the system goes; override it."""
+
+    def ListenForEvent(
+        self, namespace: str, systemName: str, eventName: str, instance: object, func: Handler, priority: int = 0
+    ) -> None:
+        """Calls ``func(data)`` for each such event that the system (namespace, systemName) sends, on whatever node.
+        Larger ``priority`` first, 10 is the largest.
+
+        Raises TypeError when ``func`` cannot be called with one argument.
+        """
+        call = f"ListenForEvent({namespace!r}, {systemName!r}, {eventName!r})"
+        check(call, func, ("data",))
+        listener = self._core.listen(str(namespace), str(systemName), str(eventName), func, int(priority))
+        self._listeners.append(((namespace, systemName, eventName), instance, func, listener))
+
+    def UnListenForEvent(
+        self, namespace: str, systemName: str, eventName: str, instance: object, func: Handler, priority: int = 0
+    ) -> bool:
+        """Undoes a ListenForEvent with the same arguments; False when there is none."""
+        names = (namespace, systemName, eventName)
+        for at, (known, on, what, listener) in enumerate(self._listeners):
+            if known == names and on is instance and what == func:
+                del self._listeners[at]
+                return self._core.unlisten(listener)
+        return False
+
+    def UnListenAllEvents(self) -> None:
+        """Undoes every ListenForEvent of this system."""
+        self._listeners.clear()
+        self._core.unlisten_all()
+
+    def DefineEvent(self, eventName: str) -> bool:
+        """Old; does nothing."""
+        return True
+
+    def UnDefineEvent(self, eventName: str) -> bool:
+        """Old; does nothing."""
+        return True
+
+    def CreateEventData(self) -> dict[Any, Any]:
+        """An empty dict to fill."""
+        return {}
+
+    def CreateComponent(self, entityId: Any, nameSpace: str, name: str) -> Any:
+        """A component of the game engine: it does nothing here."""
+        return self._runtime.engine.component(f"CreateComponent({nameSpace!r}, {name!r})", entityId)
+
+    GetComponent = CreateComponent
+
+    def DestroyComponent(self, *args: Any) -> bool:
+        """Does nothing."""
+        return True
+
+    def BroadcastEvent(self, eventName: str, eventData: Any) -> None:
+        """An event for the systems of this node, after what the current handler does."""
+        self._core.broadcast_event(eventName, eventData)
+
+    def _sent(self, send: Callable[..., int], *args: Any) -> bool:
+        try:
+            send(*args)
+        except _core.RouteError as error:
+            self._runtime.warn_of(str(error))
+            return False
+        return True
+
+
+class RpcSystem(BaseSystem):
+    """The RPC calls that lobby, game, service and master have (rows 16 to 18)."""
+
+    def RequestToService(
+        self,
+        module: str,
+        event: str | None = None,
+        eventData: Any = None,
+        callback: RpcCallback | None = None,
+        timeout: float = 2,
+        *,
+        method: str | None = None,
+        args: Any = None,
+    ) -> None:
+        """Row 16: asks one provider of ``module``. ``callback(suc, data)`` is called exactly once; ``(False, None)``
+        when no answer comes within ``timeout`` seconds, or none will. ``method`` and ``args`` are other names of
+        ``event`` and ``eventData``."""
+        data = eventData if args is None else args
+        self._request(16, "RequestToService", module, event or method, data, callback, timeout)
+
+    def RequestToServiceMod(
+        self,
+        modname: str,
+        method: str | None = None,
+        args: Any = None,
+        callback: RpcCallback | None = None,
+        timeout: float = 2,
+        *,
+        event: str | None = None,
+        eventData: Any = None,
+    ) -> None:
+        """Row 17: as RequestToService, to a service of the type ``modname``."""
+        data = args if eventData is None else eventData
+        self._request(17, "RequestToServiceMod", modname, method or event, data, callback, timeout)
+
+    def RequestToHashService(
+        self,
+        modname: str,
+        hashKey: Any,
+        method: str,
+        args: Any,
+        callback: RpcCallback | None = None,
+        timeout: float = 2,
+    ) -> None:
+        """As RequestToServiceMod; the same ``hashKey`` asks the same provider while the set of them stands."""
+        key = hashKey if isinstance(hashKey, bytes) else str(hashKey).encode()
+        self._request(21, "RequestToHashService", modname, method, args, callback, timeout, key)
+
+    def _request(
+        self,
+        row: int,
+        call: str,
+        module: str,
+        method: str | None,
+        args: Any,
+        callback: RpcCallback | None,
+        timeout: float | None,
+        key: bytes | None = None,
+    ) -> None:
+        if method is None:
+            raise TypeError(f"{call}: which method of {module!r}? (event, or method)")
+        seconds = 2.0 if timeout is None else float(timeout)
+        if callback is None:
+            self._core.request(row, module, method, args, seconds, None, key)
+            return
+        check(f"{call}({module!r}, {method!r})", callback, ("suc", "data"))
+
+        def finish(data: Any, failure: tuple[str, str] | None) -> None:
+            if failure is not None:
+                self._runtime.log.info("%s(%r, %r): %s: %s", call, module, method, *failure)
+            callback(failure is None, data)
+
+        self._core.request(row, module, method, args, seconds, finish, key)
+
+    def ResponseToServer(self, serverId: int, callbackId: int, eventData: Any) -> bool:
+        """Row 18: answers a request. False, with a warning, for an id that is not open: answered before, of another
+        node, or never given out."""
+        if type(callbackId) is int and callbackId >= 0:
+            outcome = self._runtime.node.respond(serverId, callbackId, eventData)
+        else:
+            outcome = "unknown"
+        if outcome == "unknown":
+            self._runtime.log.warning(
+                "ResponseToServer: node %s has no request %r open: it was answered before, or the id is wrong",
+                serverId,
+                callbackId,
+            )
+        elif outcome == "unwanted":
+            self._runtime.warn_of(
+                f"ResponseToServer: node {serverId} asked without a callback and wants no answer; it is dropped"
+            )
+        return outcome == "ok"
+
+
+class _Provider(RpcSystem):
+    def RegisterRpcMethod(
+        self, module: str, event: str | None = None, func: RpcHandler | None = None, *, method: str | None = None
+    ) -> None:
+        """Row 14: calls ``func(serverId, callbackId, args)`` for each request of that method; it answers with
+        ResponseToServer, at once or later. What stood there is replaced."""
+        self._register(14, "RegisterRpcMethod", module, event or method, func)
+
+    def _register(self, row: int, call: str, module: str, method: str | None, func: RpcHandler | None) -> None:
+        if method is None or func is None:
+            raise TypeError(f"{call}: needs a method (event) and a func")
+        check(f"{call}({module!r}, {method!r})", func, ("serverId", "callbackId", "args"))
+        self._core.register(row, module, method, func)
+
+
+class ServerSystem(RpcSystem):
+    """A system on a lobby or game."""
+
+    def NotifyToClient(self, targetId: str, eventName: str, eventData: Any) -> bool:
+        """Row 1: an event for the player ``targetId`` (a playerId) on this server."""
+        return self._sent(self._core.to_player, _player(targetId, "NotifyToClient"), eventName, eventData)
+
+    def NotifyToMultiClients(self, targetIds: list[str], eventName: str, eventData: Any) -> bool:
+        """An event for several players on this server."""
+        players = [_player(one, "NotifyToMultiClients") for one in targetIds]
+        return self._sent(self._core.to_players, players, eventName, eventData)
+
+    def BroadcastToAllClient(self, eventName: str, eventData: Any) -> bool:
+        """An event for every player on this server."""
+        return self._sent(self._core.to_all_players, eventName, eventData)
+
+    def NotifyToMaster(self, eventName: str, eventData: Any) -> bool:
+        """Row 3: an event for the master."""
+        return self._sent(self._core.to_master, 3, eventName, eventData)
+
+    def BroadcastToService(self, eventName: str, eventData: Any) -> bool:
+        """Row 9: an event for all services."""
+        return self._sent(self._core.to_services, 9, eventName, eventData)
+
+    def NotifyToServiceNode(self, targetId: int, eventName: str, eventData: Any) -> bool:
+        """Row 11: an event for the service ``targetId``."""
+        return self._sent(self._core.to_service, 11, int(targetId), eventName, eventData)
+
+
+class ServiceSystem(_Provider):
+    """A system on a service."""
+
+    def NotifyToMaster(self, eventName: str, eventData: Any) -> bool:
+        """Row 7: an event for the master."""
+        return self._sent(self._core.to_master, 7, eventName, eventData)
+
+    def BroadcastToServerByType(self, serverType: str, eventName: str, eventData: Any) -> bool:
+        """Row 8: an event for all lobbies and games of a type."""
+        return self._sent(self._core.to_type, 8, serverType, eventName, eventData)
+
+    def BroadcastToService(self, eventName: str, eventData: Any) -> bool:
+        """Row 9: an event for all services, this one too."""
+        return self._sent(self._core.to_services, 9, eventName, eventData)
+
+    def NotifyToServerNode(self, targetId: int, eventName: str, eventData: Any) -> bool:
+        """Row 10: an event for the lobby or game ``targetId``."""
+        return self._sent(self._core.to_server, 10, int(targetId), eventName, eventData)
+
+    def NotifyToServiceNode(self, targetId: int, eventName: str, eventData: Any) -> bool:
+        """Row 11: an event for the service ``targetId``."""
+        return self._sent(self._core.to_service, 11, int(targetId), eventName, eventData)
+
+    def RemoteNotifyToClient(self, uid: int, proxyId: int, eventName: str, eventData: Any) -> bool:
+        """Row 13: an event for the player ``uid``, who is connected to the proxy ``proxyId``."""
+        return self._sent(self._core.to_uid, 13, int(uid), int(proxyId), eventName, eventData)
+
+    def RegisterRpcMethodForMod(
+        self, event: str | None = None, func: RpcHandler | None = None, *, method: str | None = None
+    ) -> None:
+        """Row 15: as RegisterRpcMethod, for the module that the node's own type is."""
+        self._register(15, "RegisterRpcMethodForMod", self._runtime.node.node_type, event or method, func)
+
+
+class MasterSystem(_Provider):
+    """A system on the master."""
+
+    def NotifyToServerNode(self, targetId: int, eventName: str, eventData: Any) -> bool:
+        """Row 4: an event for the lobby or game ``targetId``."""
+        return self._sent(self._core.to_server, 4, int(targetId), eventName, eventData)
+
+    def BroadcastToService(self, eventName: str, eventData: Any) -> bool:
+        """Row 5: an event for all services."""
+        return self._sent(self._core.to_services, 5, eventName, eventData)
+
+    def NotifyToServiceNode(self, targetId: int, eventName: str, eventData: Any) -> bool:
+        """Row 6: an event for the service ``targetId``."""
+        return self._sent(self._core.to_service, 6, int(targetId), eventName, eventData)
+
+
+def _player(player: object, call: str) -> str:
+    if isinstance(player, str):
+        return player
+    raise TypeError(f"{call}: a playerId is wanted (a text, as GetPlayerIdByUid(uid) gives), not {player!r}")
