@@ -156,7 +156,10 @@ impl Proxy {
         names.topic_into(&mut topic);
         let outcome = match (to, session.server) {
             (None, _) if session.is_moving => {
-                if session.held.len() < options.hold_messages {
+                let bytes = session.held_bytes + topic.len() + data.len();
+                let has_room = bytes <= options.hold_bytes || session.held.is_empty();
+                if has_room && session.held.len() < options.hold_messages {
+                    session.held_bytes = bytes;
                     let (topic, data) = (topic.as_slice().into(), data.into());
                     session.held.push_back(Held { meta, topic, data });
                     Outcome::Fine

@@ -103,6 +103,7 @@ impl Proxy {
             wants_logout: false,
             has_ended: false,
             held: Default::default(),
+            held_bytes: 0,
             replay: Default::default(),
             received: 0,
             told: 0,

@@ -46,6 +46,8 @@ pub struct ProxyOptions {
     pub client_burst: u32,
     /// Messages of one client that are held while its player is between two servers.
     pub hold_messages: usize,
+    /// The same in bytes.
+    pub hold_bytes: usize,
     /// What may wait for one client, in bytes; a client that lets it grow beyond is closed (`SlowClient`).
     pub queue_bytes: usize,
     /// What is kept for one client until it has acknowledged it, in bytes.
@@ -69,6 +71,7 @@ impl Default for ProxyOptions {
             client_rate: 200,
             client_burst: 400,
             hold_messages: 1024,
+            hold_bytes: 1 << 20,
             queue_bytes: 1 << 20,
             resume_bytes: 256 << 10,
             resume: Duration::from_secs(30),

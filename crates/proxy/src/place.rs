@@ -204,6 +204,7 @@ impl Proxy {
                     }
                 }
             }
+            session.held_bytes = 0;
             std::mem::take(&mut session.held)
         };
         for held in held {

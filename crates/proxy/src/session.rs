@@ -55,6 +55,7 @@ pub(crate) struct Session {
     pub(crate) wants_logout: bool,
     pub(crate) has_ended: bool,
     pub(crate) held: VecDeque<Held>,
+    pub(crate) held_bytes: usize,
     pub(crate) replay: Replay,
     /// Messages that have come from the client, and how many of them it was told of.
     pub(crate) received: u64,

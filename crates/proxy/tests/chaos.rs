@@ -148,6 +148,27 @@ fn what_comes_while_a_player_is_between_servers_follows_them_in_order_through_a_
 }
 
 #[test]
+fn large_messages_of_one_that_is_between_servers_do_not_fill_the_memory() {
+    run(async || {
+        let (cluster, node, proxy, url, lobby) =
+            Cluster::small(ProxyOptions { hold_bytes: 1_000_000, ..generous() }).await;
+        let game = cluster.server(GAME, Role::Game, "duel").await;
+        knows(&node, GAME).await;
+        let client = login(&url, 7).await;
+        let gate = slow_to_leave(&lobby);
+        client.notify_to_server("Test", "Client", "Go", &GAME.0).unwrap();
+        until("the move has begun", || proxy.is_moving(client.player_id().0)).await;
+        for _ in 0..5 {
+            client.notify_to_server("Test", "Client", "Large", &"x".repeat(300_000)).unwrap();
+        }
+        until("all have come", || node.stats().named("from_clients") == 6).await;
+        assert_eq!(dropped(&node, Row::ClientToServer, Reason::Overloaded), 2, "three fit");
+        gate.notify_one();
+        until("the others went on", || game.system.node().report().delivered.get(&2) == Some(&3)).await;
+    });
+}
+
+#[test]
 fn a_logout_between_two_servers_leaves_nobody_behind() {
     run(async || {
         let (cluster, node, proxy, url, lobby) = Cluster::small(generous()).await;
