@@ -2,7 +2,7 @@
 
 ```python
 pools = chappe.apollo.pools.configure(post=node.post, settings=deploy)   # before the mods are loaded
-sys.modules.update(pools.modules())                                      # {"apolloCommon.mysqlPool": ..., ...}
+api.update(pools.surface())                                              # {"apolloCommon.mysqlPool": pools.mysql, ...}
 ...
 pools.close()                                                            # after the mods were destroyed
 ```

@@ -73,8 +73,9 @@ class MysqlSession:
         connection = self.connection()
         try:
             result = work(connection)
-        except Exception:
-            self._restore(connection)
+        except BaseException as error:
+            # The server may still be about to close a connection that it has just called lost.
+            self.close() if _code(error) in _LOST else self._restore(connection)
             raise
         self._restore(connection)
         return result
@@ -289,6 +290,9 @@ def _must_be_callable(pool: str, api: str, func: object) -> None:
 
 def _was_lost(error: Exception) -> bool:
     """Whether the connection went away, other than by our own time-out: a slow query is not asked twice."""
-    code = error.args[0] if error.args else None
-    timed_out = isinstance(error.__context__, TimeoutError)
-    return type(error).__module__.startswith("pymysql") and code in _LOST and not timed_out
+    return _code(error) in _LOST and not isinstance(error.__context__, TimeoutError)
+
+
+def _code(error: BaseException) -> object:
+    """The number of an error of the driver or the server; None for any other error."""
+    return error.args[0] if error.args and type(error).__module__.startswith("pymysql") else None

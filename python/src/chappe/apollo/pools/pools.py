@@ -41,15 +41,21 @@ class Pools:
         self.mongo = MongoPool("mongoPool", self.settings.main.get("mongo"), self._post, self.limits)
         self.extra = {kind: ExtraPools(kind, self.settings.extra[kind], self._open_extra) for kind in _CLASSES}
 
-    def modules(self, package: str = "apolloCommon") -> dict[str, ModuleType]:
+    def surface(self) -> dict[str, Any]:
+        """What stands behind each module name: an object whose methods are the module's functions."""
+        found: dict[str, Any] = {}
+        for kind, pool in (("mysql", self.mysql), ("redis", self.redis), ("mongo", self.mongo)):
+            found[f"apolloCommon.{kind}Pool"] = pool
+            found[f"apolloCommon.extra{kind.capitalize()}Pool"] = self.extra[kind]
+        return found
+
+    def modules(self) -> dict[str, ModuleType]:
         """New modules by the names mods import: `apolloCommon.mysqlPool`, `.extraMysqlPool` and so on."""
         made: dict[str, ModuleType] = {}
-        for kind, pool in (("mysql", self.mysql), ("redis", self.redis), ("mongo", self.mongo)):
-            for name, source in ((f"{kind}Pool", pool), (f"extra{kind.capitalize()}Pool", self.extra[kind])):
-                module = ModuleType(f"{package}.{name}", type(source).__doc__)
-                functions = {api: getattr(source, api) for api in dir(source) if api[0].isupper()}
-                vars(module).update(functions, Tick=self.Tick)
-                made[module.__name__] = module
+        for name, source in self.surface().items():
+            made[name] = ModuleType(name, type(source).__doc__)
+            functions = {api: getattr(source, api) for api in dir(source) if api[0].isupper()}
+            vars(made[name]).update(functions, Tick=self.Tick)
         return made
 
     def Tick(self) -> None:
