@@ -139,6 +139,8 @@ impl Master {
             return call.fail(Reason::WrongRole, "neither a tool nor another master can be a member");
         }
         let (now, role) = (self.now(), member.role);
+        let forgotten = self.0.membership.borrow_mut().learn_ended(join.ended);
+        self.pass_on(forgotten, None);
         let joined = self.0.membership.borrow_mut().join(now, member, join.known);
         let change = match joined {
             Ok(change) => change,

@@ -89,6 +89,21 @@ impl Membership {
         Ok(change)
     }
 
+    /// Others were told that these lives have ended, by a master before this one: they are not taken back, and a
+    /// member that is one of them is none any more.
+    pub(crate) fn learn_ended(&mut self, ended: Vec<(NodeId, u64)>) -> ViewChange {
+        let mut change = ViewChange::default();
+        for (id, life) in ended {
+            if self.members.get(&id).is_some_and(|tracked| tracked.member.incarnation <= life)
+                && let Some(tracked) = self.members.remove(&id)
+            {
+                change.gone.push((id, tracked.member.incarnation));
+            }
+            self.remember(id, life);
+        }
+        change
+    }
+
     /// A member says what it can do.
     pub(crate) fn restate(&mut self, id: NodeId, incarnation: u64, stated: StateChange) -> ViewChange {
         let Some(tracked) = self.life(id, incarnation) else { return ViewChange::default() };

@@ -21,6 +21,9 @@ pub struct Join {
     pub member: Member,
     /// Everyone that it knows, so that a restarted master can wait for them instead of calling them lost.
     pub known: Vec<Member>,
+    /// The latest lives of nodes that it was told have ended, so that a restarted master takes none of them back.
+    #[serde(default)]
+    pub ended: Vec<(NodeId, u64)>,
     /// For a proxy: the sessions that it holds, at most 5,000. `$master sessions` (one-way) tells the others, and those
     /// that have moved while it joined: a list of [`Session`], as often as needed.
     pub sessions: Vec<Session>,

@@ -135,7 +135,10 @@ impl Inner {
             self.view.borrow().members().filter(|member| member.role != Role::Master).cloned().collect();
         let mut sessions = self.held_sessions();
         sessions.truncate(SESSIONS);
-        let join = Join { member: self.member(), known, sessions: sessions.clone() };
+        let mut ended: Vec<_> = self.ended.borrow().iter().map(|(id, life)| (*id, *life)).collect();
+        ended.retain(|(id, _)| *id != self.config.master);
+        ended.sort_unstable();
+        let join = Join { member: self.member(), known, ended, sessions: sessions.clone() };
         let (told, joined) = oneshot::channel();
         let this = self.clone();
         let to = To::Node(self.config.master);
@@ -287,7 +290,7 @@ impl Inner {
                 let latest = ended.entry(member.id).or_default();
                 *latest = member.incarnation.max(*latest);
             }
-            // A life that was only starting may come back, and so may one that a restarted master has forgotten.
+            // A life that was only starting may come back.
             Changed::Member(_, member) if ended.get(&member.id) == Some(&member.incarnation) => {
                 ended.remove(&member.id);
             }

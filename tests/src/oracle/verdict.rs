@@ -44,6 +44,14 @@ impl State {
         due
     }
 
+    /// When what one of two nodes says at `at` can have reached the other, between whom nothing passes now and then.
+    fn when_heard(&self, a: NodeId, b: NodeId, at: Duration) -> Duration {
+        let pair =
+            |(x, y, ..): &&(NodeId, NodeId, Duration, Duration)| (*x, *y) == (a, b) || (*x, *y) == (b, a);
+        let silences = self.silent.iter().filter(pair);
+        silences.fold(at, |at, (_, _, since, until)| if *since <= at && at <= *until { *until } else { at })
+    }
+
     fn judge_request(
         &self,
         id: usize,
@@ -91,10 +99,13 @@ impl State {
         };
         let parted = |(a, b, at): &(NodeId, NodeId, Duration)| {
             let is_pair = (*a, *b) == (from.node, to) || (*b, *a) == (from.node, to);
-            // A sender that stands still learns of it late.
-            is_pair && self.when_awake(from.node, *at) + NEWS >= message.at
+            // A sender that stands still, or to whom nothing passes, learns of it late.
+            is_pair && self.when_heard(*a, *b, self.when_awake(from.node, *at)) + NEWS >= message.at
         };
         let excused = self.died.iter().any(|(life, at)| died(life, at)) || self.apart.iter().any(parted);
-        (!excused).then(|| format!("event {id} of {from} to {to} never arrived, and nothing came between"))
+        let at = message.at.as_secs_f64();
+        (!excused).then(|| {
+            format!("event {id} of {from} to {to}, sent at {at:.3}s, never arrived, and nothing came between")
+        })
     }
 }

@@ -153,3 +153,17 @@ fn a_new_life_replaces_the_one_that_others_still_tell_of() {
     let change = membership.join(secs(2), lobby(22, 1), vec![lobby(21, 4)]).unwrap();
     assert_eq!(change.members.len(), 1, "an old life is not taken back: {change:?}");
 }
+
+#[test]
+fn a_restarted_master_takes_no_life_back_whose_end_others_were_told() {
+    let mut membership = membership();
+    membership.join(secs(0), lobby(20, 7), vec![]).unwrap();
+    membership.join(secs(0), lobby(21, 3), vec![lobby(22, 5)]).unwrap();
+    let change =
+        membership.learn_ended(vec![(NodeId(20), 7), (NodeId(21), 2), (NodeId(22), 5), (NodeId(23), 9)]);
+    assert_eq!(change.gone, [(NodeId(20), 7), (NodeId(22), 5)], "21 has started anew since");
+    assert_eq!(membership.admits(NodeId(20), 7), Err(Reason::Evicted));
+    assert_eq!(membership.admits(NodeId(23), 9), Err(Reason::Evicted));
+    assert_eq!(membership.admits(NodeId(20), 8), Ok(()));
+    assert_eq!(membership.admits(NodeId(21), 3), Ok(()));
+}
