@@ -223,7 +223,8 @@ impl Node {
         *self.0.on_push.borrow_mut() = Some(Rc::new(handler));
     }
 
-    /// For the master: `hook` decides whether a node may connect.
+    /// For the master: `hook` decides whether a node may connect, by returning an error that the node is told. A
+    /// node that it lets in is told to [`Node::on_peer_lost`] when it is gone.
     pub fn on_hello(&self, hook: impl Fn(&Hello) -> Result<(), WireRefusal> + 'static) {
         *self.0.on_hello.borrow_mut() = Some(Rc::new(hook));
     }

@@ -173,6 +173,9 @@ impl Node {
     }
 
     /// As [`Node::ask`] for the runtime's own requests to the master, waited for while it restarts.
+    ///
+    /// # Errors
+    /// As [`Node::ask`]; `DeadlineExceeded` when no master came up in time.
     pub fn ask_master<T: serde::Serialize, R: serde::de::DeserializeOwned + 'static>(
         &self,
         method: &str,

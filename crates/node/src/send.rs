@@ -60,7 +60,8 @@ impl Sent {
         &self.missing
     }
 
-    /// Resolves when every node it was sent to has taken it in, refused it, or gone away.
+    /// Resolves when every node it was sent to has taken it in, refused it, or gone away; may be asked for at any
+    /// time after the call. It has no deadline of its own: a frozen node settles it when it goes on or is lost.
     pub fn receipt(self) -> impl Future<Output = Receipt> {
         let missing = self.missing.iter().filter_map(|at| at.node.map(|node| (node, at.reason)));
         let receipt = Receipt { reached: Vec::new(), missing: missing.collect() };
