@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import functools
 import hashlib
 import importlib.machinery
 import importlib.util
@@ -18,6 +19,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import fissix
+
 from .namespace import BUILTINS
 from .semantics import to_tree
 from .source import decode
@@ -25,8 +28,14 @@ from .verdict import is_python2
 
 Mode = Literal["auto", "always", "never"]
 
-VERSION = 1
-"""Of the translation: raised with every change of what it makes, so that no cache outlives it."""
+
+@functools.cache
+def _version() -> bytes:
+    """Of the translation: the hash of what makes it, so that no kept code outlives a change."""
+    found = hashlib.sha256(importlib.util.MAGIC_NUMBER + fissix.__version__.encode())
+    for name in ("source", "syntax", "literals", "semantics"):
+        found.update((Path(__file__).parent / f"{name}.py").read_bytes())
+    return found.digest()
 
 
 def translate(text: str, filename: str) -> types.CodeType:
@@ -46,8 +55,8 @@ class Cache:
         """The code of the file at ``path`` with the content ``data``."""
         if self._folder is None:
             return translate(decode(data), path)
-        seed = f"{VERSION}\0{sys.implementation.cache_tag}\0{path}\0".encode("utf-8", "surrogateescape")
-        place = self._folder / (hashlib.sha256(seed + importlib.util.MAGIC_NUMBER + data).hexdigest() + ".code")
+        seed = _version() + path.encode("utf-8", "surrogateescape") + b"\0"
+        place = self._folder / (hashlib.sha256(seed + data).hexdigest() + ".code")
         try:
             found = marshal.loads(place.read_bytes())
             if isinstance(found, types.CodeType):

@@ -10,9 +10,11 @@ import io
 import itertools
 import os
 import sys
+import warnings
 from typing import Any
 
 from . import classes, runtime, stdlib, text
+from .bytestr import ByteStr
 from .semantics import to_tree
 from .syntax import MARK
 
@@ -53,7 +55,7 @@ def open_(name: Any, mode: str = "r", buffering: int = -1, *_: Any) -> Any:
 
 
 class _BinaryFile:
-    """A binary file that takes text as its utf-8."""
+    """A binary file that takes text as its utf-8 and gives `ByteStr`."""
 
     def __init__(self, real: Any) -> None:
         self._real = real
@@ -65,14 +67,23 @@ class _BinaryFile:
         for line in lines:
             self.write(line)
 
+    def read(self, *size: Any) -> ByteStr:
+        return ByteStr(self._real.read(*size))
+
+    def readline(self, *size: Any) -> ByteStr:
+        return ByteStr(self._real.readline(*size))
+
+    def readlines(self, *size: Any) -> list[ByteStr]:
+        return [ByteStr(line) for line in self._real.readlines(*size)]
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
 
     def __iter__(self) -> Any:
-        return iter(self._real)
+        return (ByteStr(line) for line in self._real)
 
-    def __next__(self) -> Any:
-        return next(self._real)
+    def __next__(self) -> ByteStr:
+        return ByteStr(next(self._real))
 
     def __enter__(self) -> _BinaryFile:
         return self
@@ -111,7 +122,9 @@ def compile_(source: Any, filename: str, mode: str, flags: int = 0, dont_inherit
     if mode == "single":
         return builtins.compile(_interactive(source, filename), filename, "single", dont_inherit=True)
     tree = to_tree(source + "\n" if mode == "exec" else source, filename, mode)
-    return builtins.compile(tree, filename, mode, dont_inherit=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return builtins.compile(tree, filename, mode, dont_inherit=True)
 
 
 def _interactive(source: str, filename: str) -> Any:

@@ -14,7 +14,7 @@ import types
 from collections.abc import Callable, ItemsView, KeysView, ValuesView
 from typing import Any, NoReturn
 
-from . import text
+from . import bytestr, text
 
 _VIEWS = (KeysView, ValuesView, ItemsView)
 _NUMBERS = (int, float)
@@ -280,6 +280,22 @@ def _listing(name: str) -> Callable[[Any], Any]:
     return attribute
 
 
+def _reading(name: str) -> Callable[[Any], Any]:
+    def attribute(owner: Any) -> Any:
+        method = getattr(owner, name)
+        if not callable(method) or isinstance(method, type):
+            return method
+
+        @functools.wraps(method)
+        def read(*args: Any, **options: Any) -> Any:
+            result = method(*args, **options)
+            return result if type(result) is str else bytestr.wrapped(result)
+
+        return read
+
+    return attribute
+
+
 def _iterating(name: str, of: str) -> Callable[[Any], Any]:
     def attribute(owner: Any) -> Any:
         found = getattr(owner, name, None)
@@ -368,6 +384,7 @@ OPERATIONS: dict[str, Any] = {
     "attr_encode": _of_text("encode", text.encode), "attr_decode": _of_text("decode", text.decode),
     "attr_sort": _sort, "attr_message": _message,
     "attr_im_func": _im_func, "attr_im_self": _im_self, "attr_im_class": _im_class,
+    **{f"attr_{name}": _reading(name) for name in ("read", "readline", "readlines", "recv", "communicate", "check_output")},
     **{f"attr_func_{name}": _renamed(f"func_{name}", f"__{name}__") for name in
        ("name", "code", "globals", "defaults", "dict", "doc", "closure")},
 }  # fmt: skip

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 
 from .syntax import MARK, to_python3
 
 ATTRIBUTES = frozenset(
     "has_key iteritems iterkeys itervalues viewitems viewkeys viewvalues keys values items next encode decode sort message"
-    " func_name func_code func_globals func_defaults func_dict func_doc func_closure im_func im_self im_class gi_next".split()
+    " func_name func_code func_globals func_defaults func_dict func_doc func_closure im_func im_self im_class gi_next"
+    " read readline readlines recv communicate check_output".split()
 )
 """Attributes that are looked up through the runtime, in calls and otherwise."""
 
@@ -30,7 +32,9 @@ def to_tree(text: str, filename: str, mode: str = "exec") -> ast.Module | ast.Ex
         text = text.strip() + "\n"
     rewritten = to_python3(text, filename)
     try:
-        tree = ast.parse(rewritten.strip() if mode == "eval" else rewritten, filename, mode)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(rewritten.strip() if mode == "eval" else rewritten, filename, mode)
     except SyntaxError as error:
         lines = text.split("\n")
         if error.lineno and error.lineno <= len(lines):

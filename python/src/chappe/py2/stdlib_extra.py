@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import text
+from .bytestr import ByteStr, wrapped
 
 EXTRA: dict[str, Callable[[], dict[str, Any]]] = {}
 
@@ -198,7 +199,7 @@ def _text_in(module: types.ModuleType, names: str, text_out: bool) -> dict[str, 
     def wrap(function: Any) -> Callable[..., Any]:
         def call(value: Any, *args: Any, **options: Any) -> Any:
             result = function(text.raw(value), *args, **options)
-            return text.of(result) if text_out and isinstance(result, bytes) else result
+            return text.of(result) if text_out and isinstance(result, bytes) else wrapped(result)
 
         return call
 
@@ -225,17 +226,17 @@ def _binascii() -> dict[str, Any]:
 def _zlib() -> dict[str, Any]:
     import zlib
 
-    return {**_text_in(zlib, "compress crc32 adler32", False), "decompress": lambda data, *a: text.of(zlib.decompress(data, *a))}
+    return {**_text_in(zlib, "compress crc32 adler32", False), "decompress": lambda data, *a: ByteStr(zlib.decompress(data, *a))}
 
 
 @_extra("struct")
 def _struct() -> dict[str, Any]:
     import struct
 
-    def pack(form: str, *values: Any) -> bytes:
-        return struct.pack(form, *(text.raw(value) if isinstance(value, str) else value for value in values))
+    def pack(form: str, *values: Any) -> ByteStr:
+        return ByteStr(struct.pack(form, *(text.raw(value) if isinstance(value, str) else value for value in values)))
 
-    return {"pack": pack, "unpack": lambda form, data: struct.unpack(form, text.raw(data))}
+    return {"pack": pack, "unpack": lambda form, data: wrapped(struct.unpack(form, text.raw(data)))}
 
 
 @_extra("pickle", "cPickle")
@@ -245,7 +246,7 @@ def _pickle() -> dict[str, Any]:
     def loads(data: Any, **options: Any) -> Any:
         return pickle.loads(data.encode("latin-1") if isinstance(data, str) else data, **options)
 
-    return {"loads": loads}
+    return {"loads": loads, "dumps": lambda value, protocol=0: ByteStr(pickle.dumps(value, protocol))}
 
 
 @_extra("urllib", "urllib2", "urlparse")

@@ -159,7 +159,10 @@ def _imports_neighbour(text: str, path: str, root: str) -> bool:
         return False
     if not os.path.exists(os.path.join(folder, "__init__.py")):
         return False
-    for node in ast.walk(ast.parse(text)):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tree = ast.parse(text)
+    for node in ast.walk(tree):
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
