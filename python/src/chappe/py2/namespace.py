@@ -49,12 +49,12 @@ def open_(name: Any, mode: str = "r", buffering: int = -1, *_: Any) -> Any:
     if not any(char in kind for char in "rwa"):
         kind = "r" + kind
     if "b" in kind:
-        return _BinaryFile(io.open(name, kind, buffering if buffering != 1 else -1))
+        return BinaryFile(io.open(name, kind, buffering if buffering != 1 else -1))
     newline = None if "U" in mode else "\n"
     return io.open(name, kind, buffering if buffering > 0 else -1, encoding="utf-8", errors="surrogateescape", newline=newline)
 
 
-class _BinaryFile:
+class BinaryFile:
     """A binary file that takes text as its utf-8 and gives `ByteStr`."""
 
     def __init__(self, real: Any) -> None:
@@ -85,7 +85,7 @@ class _BinaryFile:
     def __next__(self) -> ByteStr:
         return ByteStr(next(self._real))
 
-    def __enter__(self) -> _BinaryFile:
+    def __enter__(self) -> BinaryFile:
         return self
 
     def __exit__(self, *_: Any) -> None:
@@ -94,7 +94,7 @@ class _BinaryFile:
 
 class _FileKind(type):
     def __instancecheck__(cls, value: Any) -> bool:
-        return isinstance(value, (io.IOBase, _BinaryFile)) and not isinstance(value, io.StringIO)
+        return isinstance(value, (io.IOBase, BinaryFile)) and not isinstance(value, io.StringIO)
 
     def __call__(cls, *args: Any, **options: Any) -> Any:
         return open_(*args, **options)
@@ -248,8 +248,10 @@ def _absolute(name: str, module: Any, local: Any, fromlist: Any) -> Any:
             if "." not in name or fromlist:
                 return shim
             top = builtins.__import__(name.rpartition(".")[0], module, local, (), 0)
-            setattr(sys.modules[name.rpartition(".")[0]], name.rpartition(".")[2], shim)
-            return top
+            above, _, last = name.rpartition(".")
+            if not hasattr(sys.modules[above], last):
+                setattr(sys.modules[above], last, shim)
+            return stdlib.shim(head) or top
     result = builtins.__import__(name, module, local, fromlist, 0)
     if not fromlist and "." in name and head in stdlib.RENAMED and not _is_program(head):
         return stdlib.shim(head) or result

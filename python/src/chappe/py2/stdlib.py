@@ -31,7 +31,7 @@ RENAMED: dict[str, tuple[str, ...]] = {
         "base64", "binascii", "cgi", "codecs", "collections", "csv", "datetime", "doctest", "gettext", "hashlib", "hmac",
         "inspect", "itertools", "json", "locale", "math", "operator", "os", "platform", "random", "re", "string", "struct", "sys",
         "threading", "time", "types", "unittest", "zlib", "tempfile", "weakref", "array", "traceback", "warnings", "marshal",
-        "socket", "logging", "copy", "pprint", "shelve", "optparse", "difflib",
+        "socket", "logging", "copy", "pprint", "shelve", "optparse", "difflib", "calendar", "os.path",
     )},
 }  # fmt: skip
 """Python 2 module -> the modules of today that stand for it, the first one that has a name wins."""
@@ -82,6 +82,21 @@ class Shim(types.ModuleType):
         return sorted({*self.__dict__, *(name for module in self.__dict__["_chappe_backing"] for name in dir(module))})
 
 
+class Builtin(Shim):
+    """``__builtin__``: what is set on it is known to all translated modules."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        from .namespace import BUILTINS
+
+        BUILTINS[name] = self.__dict__[name] = value
+
+    def __delattr__(self, name: str) -> None:
+        from .namespace import BUILTINS
+
+        BUILTINS.pop(name, None)
+        del self.__dict__[name]
+
+
 _shims: dict[str, Shim | None] = {}
 
 
@@ -100,5 +115,6 @@ def shim(name: str) -> Shim | None:
                 continue
         make: Callable[[], dict[str, Any]] | None = stdlib_extra.EXTRA.get(name)
         extra = make() if make is not None else {}
-        _shims[name] = Shim(name, backing, extra) if backing or extra else None
+        kind = Builtin if name == "__builtin__" else Shim
+        _shims[name] = kind(name, backing, extra) if backing or extra else None
     return _shims[name]

@@ -96,6 +96,13 @@ def _instance(cls: Any, state: Any) -> Any:
 class _StringIO(io.StringIO):
     """Takes bytes too, counts ``softspace``, starts at the beginning."""
 
+    def __new__(cls, value: Any = "") -> Any:
+        if isinstance(value, bytes) and cls is _StringIO:
+            from .namespace import BinaryFile
+
+            return BinaryFile(io.BytesIO(value))
+        return super().__new__(cls)
+
     def __init__(self, value: Any = "") -> None:
         super().__init__(text.of(value) if isinstance(value, bytes) else str(value or ""), newline="\n")
 
@@ -199,7 +206,7 @@ def _text_in(module: types.ModuleType, names: str, text_out: bool) -> dict[str, 
     def wrap(function: Any) -> Callable[..., Any]:
         def call(value: Any, *args: Any, **options: Any) -> Any:
             result = function(text.raw(value), *args, **options)
-            return text.of(result) if text_out and isinstance(result, bytes) else wrapped(result)
+            return text.or_bytes(result) if text_out and isinstance(result, bytes) else wrapped(result)
 
         return call
 
@@ -236,7 +243,12 @@ def _struct() -> dict[str, Any]:
     def pack(form: str, *values: Any) -> ByteStr:
         return ByteStr(struct.pack(form, *(text.raw(value) if isinstance(value, str) else value for value in values)))
 
-    return {"pack": pack, "unpack": lambda form, data: wrapped(struct.unpack(form, text.raw(data)))}
+    def unpack(form: str, data: Any) -> Any:
+        if isinstance(data, str):
+            data = data.encode("latin-1") if len(data) == struct.calcsize(form) and max(data, default="") < "\u0100" else text.raw(data)
+        return wrapped(struct.unpack(form, data))
+
+    return {"pack": pack, "unpack": unpack}
 
 
 @_extra("pickle", "cPickle")
@@ -275,7 +287,43 @@ def _os() -> dict[str, Any]:
     import errno
     import os
 
-    return {"getcwdu": os.getcwd, "errno": errno, "tmpnam": lambda: __import__("tempfile").mktemp()}
+    from .namespace import open_
+    from .stdlib import shim
+
+    return {"path": shim("os.path"), "fdopen": open_, "getcwdu": os.getcwd, "errno": errno, "tmpnam": lambda: __import__("tempfile").mktemp()}
+
+
+@_extra("tempfile")
+def _tempfile() -> dict[str, Any]:
+    import tempfile
+
+    from .namespace import BinaryFile
+
+    def wrap(real: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *args, **options: BinaryFile(real(*args, **options))
+
+    return {name: wrap(getattr(tempfile, name)) for name in ("NamedTemporaryFile", "TemporaryFile", "SpooledTemporaryFile")}
+
+
+@_extra("os.path")
+def _os_path() -> dict[str, Any]:
+    import os
+
+    def walk(top: str, visit: Callable[..., Any], argument: Any) -> None:
+        for folder, folders, files in os.walk(top):
+            names = folders + files
+            visit(argument, folder, names)
+            folders[:] = [name for name in folders if name in names]
+
+    return {"walk": walk}
+
+
+@_extra("calendar")
+def _calendar() -> dict[str, Any]:
+    import calendar
+
+    days = "MONDAY TUESDAY WEDNESDAY THURSDAY FRIDAY SATURDAY SUNDAY"
+    return {name: int(getattr(calendar, name)) for name in days.split()}
 
 
 @_extra("time")
@@ -381,7 +429,8 @@ def _unittest() -> dict[str, Any]:
         loader.testMethodPrefix = prefix
         return loader.loadTestsFromTestCase(case)
 
-    return {"TestCase": TestCase, "makeSuite": make_suite, "_TextTestResult": unittest.TextTestResult}
+    return {"TestCase": TestCase, "makeSuite": make_suite, "_TextTestResult": unittest.TextTestResult,
+            "_WritelnDecorator": unittest.runner._WritelnDecorator}  # type: ignore[attr-defined]  # fmt: skip
 
 
 @_extra("inspect")

@@ -27,6 +27,16 @@ def of(data: bytes) -> str:
         return data.decode("latin-1")
 
 
+def or_bytes(data: bytes) -> Any:
+    """The text of bytes that are utf-8, a `bytestr.ByteStr` of others: `raw` gives the same bytes back from either."""
+    from .bytestr import ByteStr
+
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return ByteStr(data)
+
+
 def shown(value: Any) -> str:
     """What ``str(value)`` was: floats with 12 digits, bytes as their text, ``__unicode__`` where there is no ``__str__``."""
     if isinstance(value, float) and type(value).__str__ is float.__str__:
@@ -61,7 +71,7 @@ def encode(value: Any, encoding: str = "utf-8", errors: str = "strict") -> str:
     if name == "utf-8":
         return value if isinstance(value, str) else of(value)
     if name in _TO_BINARY:
-        return of(_TO_BINARY[name](raw(value)))
+        return or_bytes(_TO_BINARY[name](raw(value)))
     value = value if isinstance(value, str) else of(value)
     if name == "rot13":
         return codecs.encode(value, "rot13")
@@ -76,7 +86,7 @@ def decode(value: Any, encoding: str = "utf-8", errors: str = "strict") -> str:
     """``value.decode(encoding)`` of text or bytes. A text that is no row of bytes is what it was decoded to already."""
     name = _name(encoding)
     if name in _FROM_BINARY:
-        return of(_FROM_BINARY[name](raw(value)))
+        return or_bytes(_FROM_BINARY[name](raw(value)))
     if name == "rot13":
         return codecs.decode(value if isinstance(value, str) else of(value), "rot13")
     if name in ("unicode-escape", "raw-unicode-escape", "string-escape"):
