@@ -1,4 +1,4 @@
-"""`mongoPool` on a stand-in for pymongo (there is no MongoDB in Debian), and the real pymongo where no server answers."""
+"""`mongoPool` without a MongoDB, which Debian does not have: on a stand-in for pymongo, and pymongo on a stand-in for the server."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from chappe.apollo.pools import Pools, configure
 from chappe.apollo.pools.mongo_pool import convert_bson_to_int
+from mongo_stand_in import MongoStandIn
 from servers import free_port
 
 SETTINGS = {"host": "10.1.2.3", "port": 27018, "user": "game", "password": "secret", "database": "game"}
@@ -150,6 +151,31 @@ def test_no_server_does_not_hang_or_raise_with_the_real_driver(main: Any, caplog
     assert got == [None, None]
     assert "ServerSelectionTimeoutError" in caplog.text
     pools.close()
+
+
+def insert_letter(collection: Any, uid: int) -> Any:
+    return collection.insert_one({"_id": uid, "t": "信"}).inserted_id
+
+
+def test_the_real_driver_is_not_used_wrongly(main: Any, caplog: pytest.LogCaptureFixture) -> None:
+    with MongoStandIn() as server:
+        pools = configure(post=main.post, settings={"mongo": {"port": server.port, "database": "game"}}, environ={})
+        pools.mongo.InitDB(4)
+        got: list[Any] = []
+        for uid in range(20):
+            pools.mongo.AsyncExecuteWithOrderKey("mail", insert_letter, uid, got.append, uid)
+        main.run(20)
+        pools.mongo.AsyncExecute("mail", lambda c: c.find({"_id": 7}), got.append)
+        pools.mongo.AsyncExecute("mail", lambda c: c.find_one({"_id": 99}), got.append)
+        pools.mongo.AsyncExecute("mail", lambda c: c.drop(), got.append)
+        pools.mongo.AsyncExecute("mail", lambda c: c.save({"_id": 1}), got.append)
+        main.run(4)
+        assert sorted(got[:20]) == list(range(20))
+        assert got[20:] == [[{"_id": 7, "t": "信"}], None, None, None]
+        assert "no such command: 'drop'" in caplog.text
+        assert "'save' method" in caplog.text
+        assert pools.mongo.stats.failed == 2
+        pools.close()
 
 
 def test_a_64_bit_number_of_mongo_is_not_left_in_an_event() -> None:

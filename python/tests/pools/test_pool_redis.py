@@ -110,6 +110,9 @@ def test_different_keys_do_not_wait_for_a_slow_one(pool: RedisPool, main: Any) -
 def test_sorted_sets_of_older_mods_are_not_refused(pool: RedisPool, main: Any) -> None:
     assert with_client(pool, main, lambda client: client.zadd("rank", 3, "a", 1, "b")) == 2
     assert with_client(pool, main, lambda client: client.zadd("rank", {"c": 2})) == 1
+    assert with_client(pool, main, lambda client: client.zincrby("rank", "a", 5)) == 8.0
+    assert with_client(pool, main, lambda client: client.zincrby("rank", "a")) == 9.0
+    assert with_client(pool, main, lambda client: client.zincrby("rank", -6, "a")) == 3.0
     assert with_client(pool, main, lambda client: client.zrange("rank", 0, -1, withscores=True)) == [("b", 1.0), ("c", 2.0), ("a", 3.0)]
 
 

@@ -1,5 +1,7 @@
 """Databases as mods import them: `apolloCommon.mysqlPool`, `redisPool`, `mongoPool` (section 4 of the Apollo specification).
 
+Beside them `extraMysqlPool`, `extraRedisPool`, `extraMongoPool` for more databases, and `workerPool` for a mod's own functions.
+
 ```python
 pools = chappe.apollo.pools.configure(post=node.post, settings=deploy)   # before the mods are loaded
 api.update(pools.surface())                                              # {"apolloCommon.mysqlPool": pools.mysql, ...}

@@ -87,15 +87,16 @@ class Pool(Generic[S]):
         elif self._executor is not None and not self._executor.drain(self.limits.finish_seconds):
             log.error("%s.Finish: calls are still under way after %g s", self.name, self.limits.finish_seconds)
 
-    def close(self) -> None:
-        """`Finish` for all users at once: for a node that goes down."""
+    def close(self, timeout: float | None = None) -> None:
+        """`Finish` for all users at once, within `timeout` seconds (None: `limits.finish_seconds`): for a node that goes down."""
         executor, self._executor, self._users = self._executor, None, 0
         if executor is None:
             return
-        abandoned = executor.close(self.limits.finish_seconds)
+        seconds = self.limits.finish_seconds if timeout is None else timeout
+        abandoned = executor.close(seconds)
         self._release()
         if abandoned:
-            log.error("%s.Finish: %d calls were not begun within %g s", self.name, abandoned, self.limits.finish_seconds)
+            log.error("%s.Finish: %d calls were not begun within %g s", self.name, abandoned, seconds)
 
     @property
     def outstanding(self) -> int:

@@ -14,6 +14,7 @@ from .mysql_pool import MysqlPool
 from .pool import Pool
 from .redis_pool import RedisPool
 from .settings import Endpoint, parse
+from .worker_pool import WorkerPools
 
 _CLASSES: dict[str, type[Pool[Any]]] = {"mysql": MysqlPool, "redis": RedisPool, "mongo": MongoPool}
 
@@ -39,11 +40,12 @@ class Pools:
         self.mysql = MysqlPool("mysqlPool", self.settings.main.get("mysql"), self._post, self.limits)
         self.redis = RedisPool("redisPool", self.settings.main.get("redis"), self._post, self.limits)
         self.mongo = MongoPool("mongoPool", self.settings.main.get("mongo"), self._post, self.limits)
+        self.workers = WorkerPools(self._post, self.limits)
         self.extra = {kind: ExtraPools(kind, self.settings.extra[kind], self._open_extra) for kind in _CLASSES}
 
     def surface(self) -> dict[str, Any]:
         """What stands behind each module name: an object whose methods are the module's functions."""
-        found: dict[str, Any] = {}
+        found: dict[str, Any] = {"apolloCommon.workerPool": self.workers}
         for kind, pool in (("mysql", self.mysql), ("redis", self.redis), ("mongo", self.mongo)):
             found[f"apolloCommon.{kind}Pool"] = pool
             found[f"apolloCommon.extra{kind.capitalize()}Pool"] = self.extra[kind]
@@ -83,6 +85,7 @@ class Pools:
             pool.close()
         for group in self.extra.values():
             group.close()
+        self.workers.close()
 
     def _open_extra(self, kind: str, name: str, endpoint: Endpoint) -> Pool[Any]:
         return _CLASSES[kind](f"extra{kind.capitalize()}Pool[{name!r}]", endpoint, self._post, self.limits)

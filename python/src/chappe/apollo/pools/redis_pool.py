@@ -4,7 +4,8 @@ Values come as text (bytes that are no UTF-8 are kept by Python's `surrogateesca
 `callback` takes one argument and runs on the main thread; None on any error.
 
 Mods were written for redis-py 2, so what that took, this takes: None, a bool or a list is stored as its text, and `zadd`
-also accepts `score, member` pairs. A command whose connection is lost is not sent again: it may have been done.
+also accepts `score, member` pairs, `zincrby` the member before the amount unless both are numbers. A command whose
+connection is lost is not sent again: it may have been done.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from .settings import Endpoint
 
 _aliases = keywords(cb="callback", order_key="orderKey")
 _key_aliases = keywords(cb="callback", key="keys")
+_BYTES = (bytes, bytearray, memoryview)
 
 
 class RedisSession:
@@ -104,25 +106,25 @@ def _open_client(endpoint: Endpoint, connected: Callable[[], None]) -> Any:
     base = redis.UnixDomainSocketConnection if endpoint.unix_socket else redis.SSLConnection if endpoint.tls else redis.Connection
 
     class LenientConnection(base):  # type: ignore[misc, valid-type]
-        """Sends the text of values for which redis-py 3 and later refuse to guess one."""
+        """Sends as text what redis-py 3 and later refuse to guess, and text that hiredis cannot encode."""
 
         def connect(self, *args: Any, **kwargs: Any) -> Any:
             if self._sock is None:
                 connected()
             return super().connect(*args, **kwargs)
 
-        # Which of these a command goes through has changed from version to version of redis-py: text stays as it is in all.
+        # Which of these a command goes through has changed from version to version of redis-py: bytes stay as they are in all.
         def send_command(self, *args: Any, **kwargs: Any) -> Any:
-            return super().send_command(*map(_text, args), **kwargs)
+            return super().send_command(*_as_bytes(args), **kwargs)
 
         def pack_command(self, *args: Any) -> Any:
-            return super().pack_command(*map(_text, args))
+            return super().pack_command(*_as_bytes(args))
 
         def pack_commands(self, commands: Iterable[Iterable[Any]]) -> Any:
-            return super().pack_commands([tuple(map(_text, command)) for command in commands])
+            return super().pack_commands([_as_bytes(command) for command in commands])
 
     class Client(redis.Redis):  # type: ignore[misc, name-defined]
-        """redis-py with the older signature of `zadd` beside the present one."""
+        """redis-py with the older signatures of `zadd` and `zincrby` beside the present ones."""
 
         def zadd(self, name: Any, mapping: Any, *pairs: Any, **options: Any) -> Any:
             if not isinstance(mapping, Mapping):
@@ -130,9 +132,15 @@ def _open_client(endpoint: Endpoint, connected: Callable[[], None]) -> Any:
                 mapping, pairs = dict(zip(flat[1::2], flat[0::2], strict=True)), ()
             return super().zadd(name, mapping, *pairs, **options)
 
-    place: dict[str, Any] = {"path": endpoint.unix_socket} if endpoint.unix_socket else {"host": endpoint.host, "port": endpoint.port}
+        def zincrby(self, name: Any, amount: Any, value: Any = 1) -> Any:
+            # redis-py 2 had (name, value, amount=1). Two numbers are read as redis-py 3 does: which is which cannot be known.
+            if _is_number(value) and not _is_number(amount):
+                amount, value = value, amount
+            return super().zincrby(name, amount, value)
+
+    place: dict[str, Any] = {"path": endpoint.unix_socket}
     if not endpoint.unix_socket:
-        place["socket_connect_timeout"] = endpoint.connect_timeout
+        place = {"host": endpoint.host, "port": endpoint.port, "socket_connect_timeout": endpoint.connect_timeout}
     return Client(
         connection_pool=redis.ConnectionPool(
             connection_class=LenientConnection,
@@ -149,7 +157,11 @@ def _open_client(endpoint: Endpoint, connected: Callable[[], None]) -> Any:
     )
 
 
-def _text(value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, (str, bytes, bytearray, memoryview, int, float)):
-        return str(value)
-    return value
+def _as_bytes(command: Iterable[Any]) -> tuple[Any, ...]:
+    """A command's arguments in the form in which no serializer changes them; its name stays."""
+    name, *arguments = command
+    return (name, *(value if isinstance(value, _BYTES) else str(value).encode("utf-8", "surrogateescape") for value in arguments))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float))
