@@ -269,6 +269,8 @@ def raise_(kind: Any, value: Any = None, trace: Any = None) -> BaseException:
 def _listing(name: str) -> Callable[[Any], Any]:
     def attribute(owner: Any) -> Any:
         method = getattr(owner, name)
+        if not callable(method) or _is_translated(method):
+            return method
 
         @functools.wraps(method)
         def listed(*args: Any, **options: Any) -> Any:
@@ -278,6 +280,12 @@ def _listing(name: str) -> Callable[[Any], Any]:
         return listed
 
     return attribute
+
+
+def _is_translated(method: Any) -> bool:
+    module = getattr(getattr(method, "__func__", None), "__globals__", None)
+    inside = module.get("__builtins__") if isinstance(module, dict) else None
+    return isinstance(inside, dict) and inside.get("__name__") == "__builtin__"
 
 
 def _reading(name: str) -> Callable[[Any], Any]:
@@ -298,13 +306,12 @@ def _reading(name: str) -> Callable[[Any], Any]:
 
 def _iterating(name: str, of: str) -> Callable[[Any], Any]:
     def attribute(owner: Any) -> Any:
-        found = getattr(owner, name, None)
-        if found is not None:
-            return found
         try:
-            method = getattr(owner, of)
-        except AttributeError:
             return getattr(owner, name)
+        except AttributeError:
+            method = getattr(owner, of, None)
+            if method is None:
+                raise
         return lambda *args: iter(method(*args))
 
     return attribute

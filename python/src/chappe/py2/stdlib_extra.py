@@ -442,6 +442,32 @@ def _inspect() -> dict[str, Any]:
     return {"getargspec": lambda function: spec(*inspect.getfullargspec(function)[:4])}
 
 
+@_extra("ConfigParser")
+def _configparser() -> dict[str, Any]:
+    import configparser
+
+    def kind(name: str, interpolation: Any) -> Any:
+        class Parser(configparser.RawConfigParser):
+            def __init__(self, defaults: Any = None, dict_type: Any = dict, allow_no_value: bool = False) -> None:
+                super().__init__(
+                    defaults, dict_type, allow_no_value, strict=False, interpolation=interpolation and interpolation(),
+                    inline_comment_prefixes=(";",), empty_lines_in_values=False,
+                )  # fmt: skip
+
+            def readfp(self, file: Any, filename: Any = None) -> None:
+                self.read_file(file, filename)
+
+            def set(self, section: str, option: str, value: Any = None) -> None:
+                super().set(section, option, value if value is None or isinstance(value, str) else text.shown(value))
+
+        Parser.__name__ = Parser.__qualname__ = name
+        return Parser
+
+    basic = configparser.BasicInterpolation
+    return {"RawConfigParser": kind("RawConfigParser", None), "ConfigParser": kind("ConfigParser", basic),
+            "SafeConfigParser": kind("SafeConfigParser", basic)}  # fmt: skip
+
+
 @_extra("cgi")
 def _cgi() -> dict[str, Any]:
     import html
