@@ -15,6 +15,8 @@ use std::rc::Rc;
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// What the client of a session is told that a newer one took over.
+pub(crate) const AGAIN: &str = "the player has logged in again";
 /// The most requests that wait until a restarted master knows all sessions.
 const HELD: usize = 10_000;
 
@@ -184,7 +186,7 @@ impl Master {
         for effect in effects {
             match effect {
                 Effect::Close { proxy, epoch } => {
-                    let message = "the player has logged in again".to_owned();
+                    let message = AGAIN.to_owned();
                     let close = Close { epoch, reason: Reason::Replaced, message };
                     node.tell(proxy, control::PROXY, "close", &close);
                 }

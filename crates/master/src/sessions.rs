@@ -1,13 +1,16 @@
 //! What proxies and servers ask about players: logins, transfers, where someone is.
 
+use crate::directory::Effect;
 use crate::login::LoginChoice;
-use crate::master::{Master, answer};
+use crate::master::{AGAIN, Master, answer};
 use chappe_node::control::{
-    self, Announce, Destination, Entered, Kick, Left, LoginGrant, Move, PlayerInfo, Relocate, Transfer, Where,
+    self, Announce, Close, Destination, Entered, Kick, Left, LoginGrant, Move, PlayerInfo, Relocate,
+    Transfer, Where,
 };
 use chappe_node::control_tool::Announced;
-use chappe_node::{Call, Member, Responder, State};
-use chappe_wire::{NodeId, Reason, Role, value};
+use chappe_node::{Call, Failure, Member, Responder, State, To};
+use chappe_wire::{NodeId, Reason, Role, Row, value};
+use std::future::Future;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::timeout;
 
@@ -15,6 +18,10 @@ use tokio::time::timeout;
 const LOBBY: &str = "lobby";
 /// How long a login strategy may take.
 const STRATEGY: Duration = Duration::from_secs(5);
+/// How long a login waits for the end of an older session.
+const CLOSE: Duration = Duration::from_secs(3);
+/// What a login is told that a later one of the same player has overtaken.
+const TAKEN_OVER: &str = "a later login took over";
 /// The most players that one `where` may ask for.
 const WHERE_MOST: usize = 100;
 /// What is told to those for whom there is no room to wait.
@@ -109,14 +116,40 @@ impl Master {
                 return Err((Reason::NodeLost, format!("proxy {proxy} is gone")));
             }
             let granted = self.0.directory.borrow_mut().grant(self.now(), (uid, epoch), proxy, server);
-            let effects = granted.map_err(|reason| (reason, "a later login took over".to_owned()))?;
-            self.carry_out(effects);
-            Ok(LoginGrant { epoch, server })
+            let effects = granted.map_err(|reason| (reason, TAKEN_OVER.to_owned()))?;
+            Ok((LoginGrant { epoch, server }, effects))
         });
-        match granted {
-            Ok(grant) => drop(responder.respond(&grant)),
-            Err((reason, text)) => responder.fail(reason, &text),
+        let (grant, effects) = match granted {
+            Ok(granted) => granted,
+            Err((reason, text)) => return responder.fail(reason, &text),
+        };
+        let is_close = |effect: &Effect| matches!(effect, Effect::Close { .. });
+        let (closes, others): (Vec<_>, Vec<_>) = effects.into_iter().partition(is_close);
+        self.carry_out(others);
+        if closes.is_empty() {
+            return drop(responder.respond(&grant));
         }
+        // The player is let in when the older session's server has let them go: nobody is on two servers.
+        let master = self.clone();
+        let closed: Vec<_> = closes.into_iter().filter_map(|close| self.ask_close(&close)).collect();
+        self.0.node.spawn(async move {
+            for closed in closed {
+                let _ = closed.await;
+            }
+            let current = master.0.directory.borrow().by_uid(uid).map(|entry| entry.session.epoch);
+            match current {
+                Some(current) if current == epoch => drop(responder.respond(&grant)),
+                _ => responder.fail(Reason::Replaced, TAKEN_OVER),
+            }
+        });
+    }
+
+    /// Has a proxy end a session; resolves when the player is on no server of it any more, or after [`CLOSE`].
+    fn ask_close(&self, effect: &Effect) -> Option<impl Future<Output = Result<(), Failure>> + use<>> {
+        let Effect::Close { proxy, epoch } = effect else { return None };
+        let close = Close { epoch: *epoch, reason: Reason::Replaced, message: AGAIN.to_owned() };
+        let to = To::Node(*proxy);
+        Some(self.0.node.ask(Row::Internal, to, (control::PROXY, "close"), &close, CLOSE))
     }
 
     fn transfer(&self, from: NodeId, transfer: Transfer) -> Result<NodeId, Refused> {

@@ -5,7 +5,7 @@ use crate::options::ProxyOptions;
 use crate::session::SharedSession;
 use crate::socket;
 use chappe_node::control::{self, Announce, Close, Leave, Left, Move};
-use chappe_node::{Changed, Node, State, Stats, To};
+use chappe_node::{Changed, Node, Responder, State, Stats, To};
 use chappe_wire::client::ToClient;
 use chappe_wire::{NodeId, Reason, Row};
 use rustc_hash::FxHashMap;
@@ -34,6 +34,8 @@ pub(crate) struct Inner {
     /// By epoch, so that everything that goes through all of them does so in one order.
     pub(crate) sessions: RefCell<BTreeMap<u64, SharedSession>>,
     pub(crate) by_uid: RefCell<FxHashMap<u64, u64>>,
+    /// Sessions that have ended and whose servers have not let the player go yet; who waits for that.
+    leaving: RefCell<BTreeMap<u64, Vec<Responder>>>,
     conns: RefCell<BTreeMap<u64, Rc<Conn>>>,
     last_conn: Cell<u64>,
     sockets: Cell<usize>,
@@ -55,6 +57,7 @@ impl Proxy {
             started: Instant::now(),
             sessions: RefCell::default(),
             by_uid: RefCell::default(),
+            leaving: RefCell::default(),
             conns: RefCell::default(),
             last_conn: Cell::new(0),
             sockets: Cell::new(0),
@@ -203,11 +206,20 @@ impl Proxy {
                 conn.close(reason, message, Instant::now());
             }
         }
-        for server in servers.into_iter().flatten() {
-            drop(self.ask_leave(server, epoch, false));
-        }
-        self.0.node.tell_master("left", &Left { uid, epoch, reason });
+        let leaves: Vec<_> =
+            servers.into_iter().flatten().map(|server| self.ask_leave(server, epoch, false)).collect();
         tracing::debug!(uid, epoch, %reason, "a session has ended");
+        self.0.leaving.borrow_mut().insert(epoch, Vec::new());
+        let this = self.clone();
+        self.0.node.spawn(async move {
+            // The master may let the player in elsewhere as soon as it is told: not before the servers have let go.
+            for leave in leaves {
+                let _ = leave.await;
+            }
+            this.0.node.tell_master("left", &Left { uid, epoch, reason });
+            let told = this.0.leaving.borrow_mut().remove(&epoch);
+            told.into_iter().flatten().for_each(|responder| drop(responder.respond(&())));
+        });
     }
 
     /// Asks a server to let a player go. Sent at once; the future is its answer.
@@ -243,7 +255,17 @@ impl Proxy {
             {
                 this.end(&session, order.reason, &order.message);
             }
-            let _ = call.respond(&());
+            let epoch = call.args::<Close>().map_or(0, |order| order.epoch);
+            let responder = call.into_responder();
+            // Answered when the player is on no server any more.
+            let not_leaving = match this.0.leaving.borrow_mut().get_mut(&epoch) {
+                Some(told) => {
+                    told.push(responder);
+                    None
+                }
+                None => Some(responder),
+            };
+            not_leaving.into_iter().for_each(|responder| drop(responder.respond(&())));
         });
         let this = self.clone();
         node.register(Row::Internal, control::PROXY, "announce", move |call| {

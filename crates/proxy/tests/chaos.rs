@@ -202,6 +202,28 @@ fn a_logout_between_two_servers_leaves_nobody_behind() {
 }
 
 #[test]
+fn a_player_who_logs_in_through_another_proxy_is_on_one_server_at_a_time() {
+    run(async || {
+        let (cluster, _, _, url, lobby) = Cluster::small(generous()).await;
+        let (node_b, _, url_b) = cluster.proxy(PROXY_B, generous()).await;
+        let first = login(&url, 7).await;
+        let other = cluster.server(LOBBY_B, Role::Lobby, "lobby").await;
+        knows(&node_b, LOBBY_B).await;
+        let let_go = slow_to_leave(&lobby);
+        let second = tokio::task::spawn_local(async move { login(&url_b, 7).await });
+        assert_eq!(closed(&first).await, Reason::Replaced);
+        // The old server has been asked, and has not let go: the new one does not have the player.
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!second.is_finished() && other.visits.borrow().is_empty(), "on two servers");
+        let_go.notify_one();
+        assert_eq!(second.await.unwrap().server_id(), LOBBY_B);
+        assert_eq!(*other.visits.borrow(), ["+7"]);
+    });
+}
+
+#[test]
 fn many_logins_of_one_player_at_once_leave_exactly_one_session() {
     run(async || {
         let (cluster, _, proxy, url, lobby) = Cluster::small(generous()).await;
