@@ -3,11 +3,12 @@
 //! ```text
 //! host     the command, and the way to the mods     node    the node: players, timers, look-ups, the master
 //! deliver  each call into Python                    system  listens, sends, asks, answers
-//! value    data between Python and MessagePack
+//! value    data between Python and MessagePack             client  a player's connection, for bots and tests
 //! ```
 //!
 //! The node's loop has the interpreter's main thread, and gives the interpreter up while it waits and moves bytes.
 
+mod client;
 mod deliver;
 mod host;
 mod node;
@@ -65,6 +66,8 @@ fn decode(data: &[u8]) -> PyResult<Py<PyAny>> {
 #[pymodule]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<node::Node>()?;
+    module.add_class::<client::Client>()?;
+    module.add_class::<node::Post>()?;
     module.add_class::<node::Timer>()?;
     module.add_class::<system::System>()?;
     module.add_class::<system::Listener>()?;

@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 const MASTER: Duration = Duration::from_secs(5);
 /// A request that its handler never answers is given up after so long.
 const UNANSWERED: Duration = Duration::from_secs(60);
+/// The most calls of other threads that may wait for the node's.
+const POSTED: usize = 100_000;
 /// The longest delay of a timer.
 const LONGEST: f64 = 1e9;
 
@@ -65,6 +67,22 @@ impl Timer {
     /// Stops it; nothing when it has fired or was stopped before.
     fn cancel(&self) {
         self.0.cancel();
+    }
+}
+
+/// Brings calls from other threads to the node's.
+#[pyclass(frozen, module = "chappe._core")]
+pub(crate) struct Post(tokio::sync::mpsc::Sender<Py<PyAny>>);
+
+#[pymethods]
+impl Post {
+    /// Runs function() on the node's thread, soon. RuntimeError when too many wait, or the node has left.
+    fn __call__(&self, function: Py<PyAny>) -> PyResult<()> {
+        let full = |error: tokio::sync::mpsc::error::TrySendError<_>| match error {
+            tokio::sync::mpsc::error::TrySendError::Full(_) => "too many calls wait for the node's thread",
+            tokio::sync::mpsc::error::TrySendError::Closed(_) => "the node has left",
+        };
+        self.0.try_send(function).map_err(|error| PyRuntimeError::new_err(full(error)))
     }
 }
 
@@ -214,6 +232,18 @@ impl Node {
                 deliver.run(&"leaving", |py| function.call0(py).map(drop));
             })
         });
+    }
+
+    /// A function that any thread may call with a function(): it is run on the node's thread, in order.
+    fn poster(&self) -> Post {
+        let (sender, mut posted) = tokio::sync::mpsc::channel::<Py<PyAny>>(POSTED);
+        let deliver = self.deliver.clone();
+        self.node().spawn(async move {
+            while let Some(function) = posted.recv().await {
+                deliver.run(&"posted call", |py| function.call0(py).map(drop));
+            }
+        });
+        Post(sender)
     }
 
     /// A system under a namespace and a name.

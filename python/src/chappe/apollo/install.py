@@ -85,6 +85,11 @@ def modules(runtime: Runtime) -> dict[str, types.ModuleType]:
             parent, _, last = spelled.rpartition(".")
             if parent:
                 setattr(package(parent), last, module)
+    for name, module in runtime.pools.modules().items():
+        for spelled in (name, *(f"{prefix}.{name}" for prefix in PREFIXES)):
+            found[spelled] = module
+            parent, _, last = spelled.rpartition(".")
+            setattr(package(parent), last, module)
     return found
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from chappe import _core, mods
 from chappe.apollo import binding, install, systems
 from chappe.apollo.engine import Engine
+from chappe.apollo.pools import configure
 
 ENGINE = ("Minecraft", "Engine")
 """The namespace and the system name of what a node raises itself."""
@@ -29,6 +30,7 @@ class Runtime:
         self.deploy = deploy
         self.log = logging.getLogger("chappe.apollo")
         self.binder = binding.Binder()
+        self.pools = configure(post=node.poster(), settings=self.common_config())
         self.engine = Engine(self._chat, self._is_mod)
         self.engine_system = node.system(*ENGINE)
         self.systems: dict[tuple[str, str], systems.BaseSystem] = {}
@@ -98,6 +100,7 @@ class Runtime:
         for (namespace, name), system in reversed(self.systems.items()):
             self._guarded(f"Destroy of {namespace}.{name}", system.Destroy)
             system.UnListenAllEvents()
+        self.pools.close()
 
     def _guarded(self, about: str, call: Callable[[], object]) -> None:
         try:

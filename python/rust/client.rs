@@ -1,0 +1,182 @@
+//! A player's connection, for bots and tests: it has a thread of its own, and calls wait with the interpreter given up.
+
+use crate::deliver::to_py;
+use crate::value::{In, Out};
+use chappe::NodeId;
+use chappe::client::{ClientError, ClientEvent, Login};
+use pyo3::exceptions::PyConnectionError;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use std::future::Future;
+use std::io;
+use std::time::Duration;
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
+
+/// A client that is logged in.
+#[pyclass(frozen, module = "chappe._core")]
+pub(crate) struct Client {
+    client: chappe::client::Client,
+    runtime: Handle,
+    /// Dropped with the client: the thread ends.
+    _alive: oneshot::Sender<()>,
+}
+
+#[pymethods]
+impl Client {
+    /// Logs in at the proxy at `url` (ws://host:port) and waits until the player is on a server. ConnectionError
+    /// says why not.
+    #[new]
+    #[pyo3(signature = (url, uid, nickname = None, token = None))]
+    fn new(
+        py: Python<'_>,
+        url: String,
+        uid: u64,
+        nickname: Option<String>,
+        token: Option<String>,
+    ) -> PyResult<Client> {
+        let mut login = Login::new(uid);
+        login.token = token;
+        login.nickname = nickname.unwrap_or(login.nickname);
+        py.detach(|| {
+            let (runtime, alive) = start()?;
+            let client = runtime.block_on(runtime.spawn(chappe::client::Client::connect(url, login)));
+            let client = client.map_err(io::Error::other)?.map_err(client_error)?;
+            Ok(Client { client, runtime, _alive: alive })
+        })
+    }
+
+    /// Row 2: an event to the lobby or game that the player is on.
+    fn notify_to_server(
+        &self,
+        namespace: &str,
+        system: &str,
+        event: &str,
+        data: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        self.client.notify_to_server(namespace, system, event, &Out(data)).map_err(client_error)
+    }
+
+    /// Row 12: an event to a service.
+    fn notify_to_service_node(
+        &self,
+        server: i64,
+        namespace: &str,
+        system: &str,
+        event: &str,
+        data: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let server = NodeId(server);
+        self.client.notify_to_service_node(server, namespace, system, event, &Out(data)).map_err(client_error)
+    }
+
+    /// What happens next, as a dict with a `kind`: "event" {namespace, system, event, data}, "moved" {server,
+    /// isTransfer}, "announce" {text}, "dropped" {reason, text}, "reconnected" {resumed}, "closed" {reason, text}. None
+    /// when nothing has after `timeout` seconds, or when it is over.
+    fn next_event<'py>(&self, py: Python<'py>, timeout: f64) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let timeout = Duration::try_from_secs_f64(timeout.clamp(0.0, 86_400.0)).unwrap_or_default();
+        let next = self.wait(py, async |client| tokio::time::timeout(timeout, client.next_event()).await);
+        next.ok().flatten().map(|event| event_dict(py, &event)).transpose()
+    }
+
+    /// Ends the session; what was sent before goes first.
+    fn logout(&self, py: Python<'_>) -> PyResult<()> {
+        self.wait(py, async |client| client.logout().await).map_err(client_error)
+    }
+
+    /// Drops the socket as a bad network would; the client connects again by itself.
+    fn drop_socket(&self) {
+        self.client.drop_socket();
+    }
+
+    /// The player.
+    #[getter]
+    fn uid(&self) -> u64 {
+        self.client.uid()
+    }
+
+    /// The playerId of this session.
+    #[getter]
+    fn player_id(&self) -> String {
+        self.client.player_id().to_string()
+    }
+
+    /// The lobby or game that the player is on.
+    #[getter]
+    fn server_id(&self) -> i64 {
+        self.client.server_id().0
+    }
+
+    /// The proxy.
+    #[getter]
+    fn proxy_id(&self) -> i64 {
+        self.client.proxy_id().0
+    }
+}
+
+impl Client {
+    fn wait<R: Send, F: Future<Output = R>>(
+        &self,
+        py: Python<'_>,
+        call: impl FnOnce(chappe::client::Client) -> F + Send,
+    ) -> R {
+        let client = self.client.clone();
+        py.detach(|| self.runtime.block_on(call(client)))
+    }
+}
+
+/// A thread that moves bytes until its client is dropped.
+fn start() -> io::Result<(Handle, oneshot::Sender<()>)> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let handle = runtime.handle().clone();
+    let (alive, over) = oneshot::channel::<()>();
+    let run = move || {
+        let _ = runtime.block_on(over);
+    };
+    std::thread::Builder::new().name("chappe-client".into()).stack_size(512 * 1024).spawn(run)?;
+    Ok((handle, alive))
+}
+
+fn event_dict<'py>(py: Python<'py>, event: &ClientEvent) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    match event {
+        ClientEvent::Event(event) => {
+            dict.set_item("kind", "event")?;
+            dict.set_item("namespace", event.namespace())?;
+            dict.set_item("system", event.system())?;
+            dict.set_item("event", event.name())?;
+            dict.set_item("data", event.data::<In>().map_err(to_py)?.0)?;
+        }
+        ClientEvent::Moved { server, is_transfer } => {
+            dict.set_item("kind", "moved")?;
+            dict.set_item("server", server.0)?;
+            dict.set_item("isTransfer", is_transfer)?;
+        }
+        ClientEvent::Announce(text) => {
+            dict.set_item("kind", "announce")?;
+            dict.set_item("text", text)?;
+        }
+        ClientEvent::Dropped { reason, message } => {
+            dict.set_item("kind", "dropped")?;
+            dict.set_item("reason", reason.as_str())?;
+            dict.set_item("text", message)?;
+        }
+        ClientEvent::Reconnected { resumed } => {
+            dict.set_item("kind", "reconnected")?;
+            dict.set_item("resumed", resumed)?;
+        }
+        ClientEvent::Closed { reason, message } => {
+            dict.set_item("kind", "closed")?;
+            dict.set_item("reason", reason.as_str())?;
+            dict.set_item("text", message)?;
+        }
+    }
+    Ok(dict)
+}
+
+fn client_error(error: ClientError) -> PyErr {
+    match error {
+        ClientError::Data(error) => to_py(error),
+        error => PyConnectionError::new_err(error.to_string()),
+    }
+}
