@@ -68,6 +68,9 @@ def adapt(namespace: dict[str, Any], bases: tuple[Any, ...]) -> None:
         namespace["__next__"] = lambda self: self.next()
     if has("__unicode__") and not has("__str__"):
         namespace["__str__"] = lambda self: self.__unicode__()
+    if not has("__getitem__") and any(isinstance(base, type) and issubclass(base, BaseException) for base in bases):
+        if not any(hasattr(base, "__getitem__") for base in bases):
+            namespace["__getitem__"] = lambda self, key: self.args[key]
     for old, new in _RENAMED.items():
         if has(old) and not has(new):
             namespace[new] = namespace[old]

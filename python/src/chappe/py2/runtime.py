@@ -263,6 +263,18 @@ def raise_(kind: Any, value: Any = None, trace: Any = None) -> BaseException:
     return error.with_traceback(trace) if trace is not None else error
 
 
+def item(owner: Any, key: Any) -> Any:
+    """``owner[key]`` of what an except clause caught: an exception's items are its arguments."""
+    if isinstance(owner, BaseException) and not hasattr(type(owner), "__getitem__"):
+        return owner.args[key]
+    return owner[key]
+
+
+def items(owner: Any) -> Any:
+    """``owner`` as the right side of ``a, b = owner``, likewise."""
+    return owner.args if isinstance(owner, BaseException) and not hasattr(type(owner), "__iter__") else owner
+
+
 # attributes
 
 
@@ -380,7 +392,7 @@ def _unsupported(what: str) -> NoReturn:
 
 OPERATIONS: dict[str, Any] = {
     "lt": lt, "le": le, "gt": gt, "ge": ge, "chain": chain, "div": div, "divisor": divisor, "mod": mod, "print": print_,
-    "repr": repr, "raise": raise_, "to_str": text.to_str, "to_unicode": text.to_unicode, "globals": globals, "locals": locals,
+    "repr": repr, "raise": raise_, "item": item, "items": items, "to_str": text.to_str, "to_unicode": text.to_unicode, "globals": globals, "locals": locals,
     "attr_has_key": _renamed("has_key", "__contains__"), "attr_next": _renamed("next", "__next__"),
     "attr_gi_next": _renamed("gi_next", "__next__"),
     "attr_keys": _listing("keys"), "attr_values": _listing("values"), "attr_items": _listing("items"),

@@ -177,6 +177,9 @@ class _Meaning(ast.NodeTransformer):
         if isinstance(target, (ast.Tuple, ast.List)):
             caught = ast.Attribute(caught, "args", ast.Load())
         assign = ast.Assign([_stored(_no_runtime(target))], caught)
+        if isinstance(target, ast.Name):
+            items = _Items(target.id)
+            node.body = [items.visit(statement) for statement in node.body]
         node.type, node.name = kind, name
         node.body.insert(0, ast.copy_location(assign, node))
         return node
@@ -245,6 +248,27 @@ def _builtin_call(name: str) -> ast.Call:
 
 def _is_number(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and not isinstance(node.value, str)
+
+
+class _Items(ast.NodeTransformer):
+    """Python 2's exceptions were sequences of their arguments: ``e[0]``, ``number, text = e``."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
+        self.generic_visit(node)
+        if isinstance(node.value, ast.Name) and node.value.id == self._name and isinstance(node.ctx, ast.Load):
+            key = node.slice
+            if not isinstance(key, (ast.Slice, ast.Tuple)):
+                return _call("item", node, node.value, key)
+        return node
+
+    def visit_Assign(self, node: ast.Assign) -> ast.stmt:
+        self.generic_visit(node)
+        if isinstance(node.value, ast.Name) and node.value.id == self._name and isinstance(node.targets[0], (ast.Tuple, ast.List)):
+            node.value = _call("items", node, node.value)
+        return node
 
 
 class _GlobalNames(ast.NodeVisitor):

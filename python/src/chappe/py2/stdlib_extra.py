@@ -457,13 +457,13 @@ def _configparser() -> dict[str, Any]:
             def readfp(self, file: Any, filename: Any = None) -> None:
                 self.read_file(file, filename)
 
-            def set(self, section: str, option: str, value: Any = None) -> None:
-                super().set(section, option, value if value is None or isinstance(value, str) else text.shown(value))
-
         Parser.__name__ = Parser.__qualname__ = name
         return Parser
 
-    basic = configparser.BasicInterpolation
+    class basic(configparser.BasicInterpolation):
+        def before_set(self, parser: Any, section: Any, option: Any, value: Any) -> Any:
+            return value
+
     return {"RawConfigParser": kind("RawConfigParser", None), "ConfigParser": kind("ConfigParser", basic),
             "SafeConfigParser": kind("SafeConfigParser", basic)}  # fmt: skip
 

@@ -76,7 +76,7 @@ def encode(value: Any, encoding: str = "utf-8", errors: str = "strict") -> str:
     if name == "rot13":
         return codecs.encode(value, "rot13")
     if name in ("unicode-escape", "raw-unicode-escape", "string-escape", "idna", "punycode"):
-        return value.encode(name.replace("string", "unicode"), errors).decode("ascii")
+        return value.encode(name.replace("string", "unicode"), errors).decode("latin-1")
     if name.startswith(("utf-16", "utf-32")):
         return value.encode(name, errors).decode("latin-1")
     return value.encode(name, errors).decode(name)
