@@ -73,15 +73,13 @@ REQUESTS: dict[str, Call] = {
     "RequestToHashService": _call("modname hashKey method args callback? timeout?", "server service master"),
 }
 OTHERS: dict[str, Call] = {
-    "ResponseToServer": _call("serverId callbackId eventData", "service master"),
+    "ResponseToServer": _call("serverId callbackId eventData", "server service master"),
     "ListenForEvent": _call("namespace systemName eventName instance func priority?", _ALL),
     "UnListenForEvent": _call("namespace systemName eventName instance func priority?", _ALL),
 }
 CALLS: dict[str, Call] = SENDS | REGISTERS | REQUESTS | OTHERS
 #: Other names of the same parameter, as mods and other roles' documents have them.
-ALIASES = {"func": ("handler",), "event": ("method", "eventName"), "method": ("event",), "targetId": ("serverId", "playerId"),
-           "modname": ("module", "type", "serverType"), "module": ("modname",), "args": ("eventData",), "eventData": ("args", "data"),
-           "targetIdList": ("playerIds", "targetIds")}
+ALIASES = {"event": ("method",), "method": ("event",), "targetId": ("serverId",), "targetIdList": ("targetIds", "playerIds")}
 #: Which roles have a module of the platform; a module that does not stand here has no limit.
 MODULE_ROLES: dict[str, frozenset[str]] = {
     "lobbyGame.netgameApi": frozenset({SERVER}),

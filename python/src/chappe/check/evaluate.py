@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import api
-from .model import Binding, Class, Half, Module, Scope
+from .layout import Half
+from .model import Binding, Class, Module, Scope
 
 #: Values are hashable: str, int, float, bool, `NONE`, tuples, and the classes below. None stands for "not known".
 Values = frozenset[Any] | None
 MOST = 64
+OF_BASE = ("namespace", "systemName")
 
 
 @dataclass(frozen=True)
@@ -186,7 +188,11 @@ class Evaluator:
                 return frozenset([SystemBase(api.BASE_CLASS[attr])])
             return frozenset([Dotted(api.module_name(f"{owner.name}.{attr}"))])
         if isinstance(owner, Instance):
-            return self.member(owner.cls, attr, True)
+            found = self.member(owner.cls, attr, True)
+            if found is None and attr in OF_BASE and attr not in owner.cls.self_names:
+                # The base class of all systems keeps the two names that it is registered under.
+                return frozenset(pair[OF_BASE.index(attr)] for pair in self.registered.get(owner.cls, [])) or None
+            return found
         if isinstance(owner, Class):
             return self.member(owner, attr, False)
         return None
@@ -304,7 +310,7 @@ class Evaluator:
         if last in api.BASE_GETTER:
             owner = called.name.rsplit(".", 2)[-2] if isinstance(called, Dotted) and called.name.count(".") else ""
             return frozenset([SystemBase(api.API_ROLE.get(owner, api.BASE_GETTER[last]))])
-        if last in ("GetSystem", "GetSystem") and len(node.args) == 2:
+        if last == "GetSystem" and len(node.args) == 2:
             namespace, name = (self.one(arg, scope) for arg in node.args)
             return frozenset([SystemOf(namespace, name)]) if isinstance(namespace, str) and isinstance(name, str) else None
         if last == "format" and isinstance(node.func, ast.Attribute) and not node.keywords:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..py2.source import decode
 from . import lenient_json
 from .api import CLIENT, ROLE_OF_GROUP
 from .finding import Finding
-from .source import decode
 from .suggest import did_you_mean
 
 _NO_CODE = {"__pycache__", "tests", "node_modules"}
@@ -20,6 +20,7 @@ class Half:
 
     root: Path
     client: bool
+    name: str
     files: list[Path] = field(default_factory=list)
     supports: frozenset[str] | None = None
     supports_at: tuple[str, int, int] | None = None
@@ -119,13 +120,15 @@ class Layout:
         return mod
 
     def _half(self, root: Path, client: bool, must_have_main: bool) -> Half:
-        half = Half(root, client)
+        # A folder that is itself the package with modMain.py is imported from the folder above it.
+        is_package = (root / "modMain.py").is_file() and (root / "__init__.py").is_file() and root.name.isidentifier()
+        half = Half(root.parent if is_package else root, client, root.name)
         half.files = sorted(file for file in root.rglob("*.py")
                             if not any(part in _NO_CODE or part.startswith(".") for part in file.relative_to(root).parts[:-1]))
         if (root / "mod.json").is_file():
             self._mod_json(root / "mod.json", half)
         if not any(file.name == "modMain.py" for file in half.files) and (must_have_main or half.files):
-            script = next((file.parent for file in half.files if file.name == "__init__.py"), None) or _script_folder(half)
+            script = next((file.parent for file in half.files if file.name == "__init__.py"), None) or _script_folder(root)
             near = [file.name for file in half.files if file.name.lower() == "modmain.py"]
             why = f"it is named `{near[0]}`; rename it" if near else "nothing of this mod is started: add a class under @Mod.Binding there"
             self._find((str(script / "modMain.py"), 1, 1), "missing-modmain", f"there is no modMain.py; {why}")
@@ -176,9 +179,9 @@ def serves(node: Node, half: Half) -> bool:
     return bool(half.supports & {node.group, (node.type or "").lower()})
 
 
-def _script_folder(half: Half) -> Path:
-    folders = [folder for folder in half.root.iterdir() if folder.is_dir() and folder.name.endswith("Script")]
-    return sorted(folders)[0] if folders else half.root
+def _script_folder(root: Path) -> Path:
+    folders = [folder for folder in root.iterdir() if folder.is_dir() and folder.name.endswith("Script")]
+    return sorted(folders)[0] if folders else root
 
 
 def _names(node: lenient_json.Node | None) -> list[tuple[str, int]]:

@@ -90,7 +90,7 @@ class Class:
             first = next(iter([*function.args.posonlyargs, *function.args.args]), None)
             for node in ast.walk(function) if first is not None else ():
                 for target, value in _targets(node):
-                    if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name) and target.value.id == first.arg:
+                    if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name) and first and target.value.id == first.arg:
                         kind = "expr" if value is not None else "unknown"
                         found.setdefault(target.attr, []).append(Binding(kind, value or node, scope))
         return found

@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import ast
-import re
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import old_python
-
-_CODING = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
+from ..py2.source import decode
 
 
 @dataclass(frozen=True)
 class Source:
-    """A parsed file. `tree` may have the lines of a translation; `place` leads back."""
+    """A parsed file. The tree of Python 2 is one of its translation, which keeps the lines; `place` leads back."""
 
     path: Path
     tree: ast.Module
     original: tuple[str, ...]
     translated: tuple[str, ...]
-    line_map: tuple[int, ...] | None
 
     def place(self, node: ast.AST) -> tuple[int, int]:
         """Line and column (from 1, in characters) of the original file."""
         line, offset = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
         text = self.translated[line - 1] if line <= len(self.translated) else ""
         column = len(text.encode()[:offset].decode("utf-8", "ignore"))
-        old = self.line_map[line - 1] if self.line_map and line <= len(self.line_map) else line
-        before = self.original[old - 1] if old <= len(self.original) else ""
-        return old, _same_column(text, before, column) + 1
+        before = self.original[line - 1] if line <= len(self.original) else ""
+        return line, _same_column(text, before, column) + 1
 
 
 class Unreadable(Exception):
@@ -43,32 +39,32 @@ class Unreadable(Exception):
 def parse(path: Path) -> Source:
     """Parses a file: as Python 3, else as Python 2.7. Raises `Unreadable`."""
     text = decode(path.read_bytes())
-    lines = tuple(text.splitlines())
+    lines = tuple(text.split("\n"))
     try:
-        return Source(path, ast.parse(text), lines, lines, None)
-    except (SyntaxError, ValueError) as error:
-        first = error
+        return Source(path, _tree(text), lines, lines)
+    except (SyntaxError, ValueError, RecursionError):
+        pass
     try:
-        new, line_map = old_python.translate(text)
-        return Source(path, ast.parse(new), lines, tuple(new.splitlines()), line_map)
-    except old_python.NotPython2 as error:
-        raise Unreadable(error.line, error.column, error.message) from None
-    except (SyntaxError, ValueError):
-        line = first.lineno or 1 if isinstance(first, SyntaxError) else 1
-        column = first.offset or 1 if isinstance(first, SyntaxError) else 1
-        raise Unreadable(line, column, f"cannot be parsed: {first.msg if isinstance(first, SyntaxError) else first}") from None
+        new = _python3_syntax(text, str(path))
+        return Source(path, _tree(new), lines, tuple(new.split("\n")))
+    except SyntaxError as error:
+        raise Unreadable(error.lineno or 1, error.offset or 1, f"cannot be parsed: {error.msg}") from None
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(1, 1, f"cannot be parsed: {error}") from None
 
 
-def decode(data: bytes) -> str:
-    """The text of a source file: by its coding line, else utf-8, else gbk."""
-    data = data.removeprefix(b"\xef\xbb\xbf")
-    named = [found.group(1).decode() for line in data.split(b"\n")[:2] if (found := _CODING.match(line))]
-    for encoding in (*named[:1], "utf-8", "gbk"):
-        try:
-            return data.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
-        except (UnicodeDecodeError, LookupError):
-            continue
-    return data.decode("utf-8", "replace").replace("\r\n", "\n")
+def _tree(text: str) -> ast.Module:
+    with warnings.catch_warnings():
+        # A `\\d` in a string is a matter of style here.
+        warnings.simplefilter("ignore")
+        return ast.parse(text)
+
+
+def _python3_syntax(text: str, filename: str) -> str:
+    """The syntax of Python 2 changed, line for line, and not what it means: names, calls and constants are what is looked at."""
+    from ..py2.syntax import to_python3
+
+    return to_python3(text, filename)
 
 
 def _same_column(text: str, before: str, column: int) -> int:

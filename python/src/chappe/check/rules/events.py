@@ -86,8 +86,9 @@ def listeners(network: Network) -> list[Listener]:
     for call in network.calls:
         if call.name == "ListenForEvent":
             site = network.site(call.who, call.module.half)
-            names = (network.evaluator.texts(call.args.get(name), call.scope) for name in ("namespace", "systemName", "eventName"))
-            listener = Listener(call, *names, site.nodes)
+            namespaces, systems, events = (network.evaluator.texts(call.args.get(name), call.scope)
+                                           for name in ("namespace", "systemName", "eventName"))
+            listener = Listener(call, namespaces, systems, events, site.nodes)
             if site.nodes:
                 found.append(listener)
             if None in (listener.namespaces, listener.systems, listener.events):
@@ -201,6 +202,9 @@ def unheard_events(network: Network) -> Iterator[Finding]:
             continue
         # By which of several systems it is sent is not known, where the code does not say `self`.
         if network.site(send.call.who, send.call.module.half).systems is None:
+            continue
+        role = network.role_of(send.call.who.cls)
+        if role is not None and role not in send.call.spec.roles:
             continue
         event = next(iter(send.events))
         targets = [node for node in network.nodes if send.reaches([node])]

@@ -24,6 +24,7 @@ HANDLERS: dict[str, tuple[str, tuple[str, ...] | None]] = {
 #: Functions of modules -> (index of the function's argument, what it is called with).
 FUNCTIONS: dict[str, tuple[int, tuple[str, ...]]] = {
     "RegisterMasterHttp": (2, ("clientId", "requestBody")),
+    "RegisterServiceHttp": (2, ("clientId", "requestBody")),
     "SetLoginStratege": (0, ("uid", "callback")),
     "GetOnlineServerInfoOfPlayer": (1, ("info",)),
     "GetOnlineServerInfoOfMultiPlayers": (1, ("infos",)),
@@ -75,7 +76,7 @@ def _check(network: Network, node: ast.expr, scope: Scope, api_name: str, given:
             if given is not None and not _overridden(network, node, scope):
                 wrong = _arity(value, given)
                 if wrong:
-                    yield Finding(*place, "handler-arguments", f"{api_name} calls it with ({', '.join(given)}), and {wrong}")
+                    yield Finding(*place, "handler-arguments", f"{api_name} calls it with {_many(given)}, and {wrong}")
         elif isinstance(value, Nothing) and (optional or len(values) > 1):
             continue
         elif isinstance(value, (str, int, float, tuple, Nothing, Table, SystemOf)):
@@ -130,7 +131,12 @@ def _arity(handler: Callable_, given: tuple[str, ...]) -> str | None:
     if least <= len(given) and (most is None or len(given) <= most):
         return None
     takes = str(least) if least == most else f"at least {least}" if most is None else f"{least} to {most}"
-    return f"`{_name(function)}` takes {takes} ({', '.join(names)})"
+    return f"`{_name(function)}` takes {takes} ({', '.join(names)})" if names else f"`{_name(function)}` takes none"
+
+
+def _many(given: tuple[str, ...]) -> str:
+    count = {0: "no arguments", 1: "1 argument"}.get(len(given), f"{len(given)} arguments")
+    return f"{count} ({', '.join(given)})" if given else count
 
 
 def _name(function: ast.AST) -> str:

@@ -28,6 +28,9 @@ def requests(network: Network) -> Iterator[Finding]:
     for call in network.calls:
         if call.name not in api.REQUESTS or not network.site(call.who, call.module.half).nodes:
             continue
+        role = network.role_of(call.who.cls)
+        if role is not None and role not in call.spec.roles:
+            continue
         module = _one(network, call, "module", "modname")
         method = _one(network, call, "event", "method")
         if module is None or method is None:

@@ -23,9 +23,9 @@ def calls_of_roles(network: Network) -> Iterator[Finding]:
         if role not in call.spec.roles:
             have = ", ".join(api.BASE_OF_ROLE[one] for one in api.ROLES if one in call.spec.roles)
             hint = f"; {call.spec.hint}" if call.spec.hint else ""
-            yield Finding(*call.place, "role-call", f"{api.BASE_OF_ROLE[role]} has no {call.name}, only {have} has{hint}")
+            yield Finding(*call.place, "role-call", f"{api.BASE_OF_ROLE[role]} has no {call.name}, it is a call of {have}{hint}")
         elif wrong := _arguments(call):
-            yield Finding(*call.place, "call-arguments", f"{wrong}: {call.name}({_signature(call.spec)})")
+            yield Finding(*call.place, "call-arguments", f"{call.name}({_signature(call.spec)}): {wrong}")
     yield from _modules(network)
 
 
@@ -43,9 +43,9 @@ def _arguments(call: ApiCall) -> str | None:
     if call.strange:
         return f"there is no parameter `{call.strange[0]}`{did_you_mean(call.strange[0], call.spec.names)}"
     if call.given > len(call.spec.params):
-        return f"{call.given} arguments, and it takes {len(call.spec.params)}"
+        return f"it takes {len(call.spec.params)} arguments and gets {call.given}"
     missing = [name for name in call.spec.names[: call.spec.required] if name not in call.args]
-    return f"`{'`, `'.join(missing)}` missing" if missing else None
+    return f"`{'`, `'.join(missing)}` is missing" if missing else None
 
 
 def _signature(spec: api.Call) -> str:
@@ -67,6 +67,6 @@ def _modules(network: Network) -> Iterator[Finding]:
             roles = api.MODULE_ROLES.get(owner)
             if roles is not None and role not in roles:
                 have = " or ".join(api.TITLE[one] for one in api.ROLES if one in roles)
-                other = [mod for mod, on in api.MODULE_ROLES.items() if role in on and mod.rpartition(".")[2] == owner.rpartition(".")[2]]
-                hint = f"; here it is `{other[0]}`" if other else ""
+                own = f"{role}.serverManager"
+                hint = f": import `{own}`" if owner.endswith(".serverManager") and own in api.MODULE_ROLES else ""
                 yield Finding(*module.place(node), "role-module", f"`{owner}.{name}` is for {have}, and this runs on {api.TITLE[role]}{hint}")

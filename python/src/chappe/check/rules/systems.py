@@ -79,10 +79,10 @@ def _mods_on_nodes(network: Network) -> Iterator[Finding]:
             if node.role not in found:
                 has = ", ".join(f"@Mod.{name}()" for name, role in api.INIT.items() if role in found)
                 wanted = next(name for name, role in api.INIT.items() if role == node.role)
-                yield Finding(*place, "nothing-for-node", f"the mod `{half.root.name}` has {has} and no @Mod.{wanted}(): nothing of it runs on {node.label}")
+                yield Finding(*place, "nothing-for-node", f"the mod `{half.name}` has {has} and no @Mod.{wanted}(): nothing of it runs on {node.label}")
             elif not serves(node, half):
                 says = ", ".join(sorted(half.supports or ()))
-                yield Finding(*place, "unsupported-node", f"the mod.json of `{half.root.name}` supports {says}, and {node.label} loads it")
+                yield Finding(*place, "unsupported-node", f"the mod.json of `{half.name}` supports {says}, and {node.label} loads it")
 
 
 def _inits(network: Network, half: Half) -> dict[str, tuple[str, int, int]]:
