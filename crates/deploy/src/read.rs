@@ -21,6 +21,9 @@ const GROUPS: [Role; 5] = [Role::Master, Role::Proxy, Role::Lobby, Role::Game, R
 /// The keys at the top that are neither groups nor times.
 const KEYS: [&str; 5] = ["cluster", "data_dir", "engine", "limits", "measure"];
 
+/// The databases of Python mods: kept as they are, for the Python package to read.
+const DATABASES: [&str; 6] = ["mysql", "redis", "mongo", "extra_mysql", "extra_redis", "extra_mongo"];
+
 /// The file's bytes as text.
 pub(crate) fn utf8<'b>(bytes: &'b [u8], file: &str) -> Result<&'b str, DeployErrors> {
     std::str::from_utf8(bytes).map_err(|error| {
@@ -85,6 +88,7 @@ fn unknown_keys(fields: &Fields<'_>, report: &mut Report<'_>) -> Extra {
     let roles: Vec<&str> = GROUPS.iter().map(|role| role.as_str()).collect();
     let mut known = roles.clone();
     known.extend(KEYS);
+    known.extend(DATABASES);
     known.extend(Timing::KEYS);
     let is_known = |member: &&Member| known.contains(&member.key.as_str());
     let strangers: Vec<&Member> = fields.members.iter().filter(|member| !is_known(member)).collect();
@@ -94,7 +98,10 @@ fn unknown_keys(fields: &Fields<'_>, report: &mut Report<'_>) -> Extra {
         report.error(report.place(member.key_offset, member.key.as_str()), problem);
         known.push(&member.key);
     }
-    fields.unknown(&known, report)
+    let mut extra = fields.unknown(&known, report);
+    let databases = fields.members.iter().filter(|member| DATABASES.contains(&member.key.as_str()));
+    extra.extend(databases.map(|member| (member.key.clone(), member.value.to_plain())));
+    extra
 }
 
 /// Nodes under a key that is no role: whoever wrote them expects them to run.

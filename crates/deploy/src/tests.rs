@@ -205,6 +205,15 @@ fn the_last_of_two_equal_keys_counts_and_unknown_ones_are_kept() {
 }
 
 #[test]
+fn the_databases_of_mods_are_not_taken_for_mistakes() {
+    let (deploy, warnings) = read(
+        r#"{"master": {"serverid": 1}, "proxy": [], "lobby": [{"serverid": 2}], "mysql": {"host": "db"}, "extra_redis": {}}"#,
+    );
+    assert_eq!(deploy.extra["mysql"]["host"], "db");
+    assert!(warnings.iter().all(|warning| !warning.to_string().contains("unknown key")), "{warnings:?}");
+}
+
+#[test]
 fn a_short_file_cannot_ask_for_more_memory_than_there_is() {
     let group = vec![r#"{"num": 10000, "serverid": 1}"#; 500].join(",");
     let told = errors(&format!(r#"{{"master": {{"serverid": 0}}, "game": [{group}]}}"#));

@@ -15,7 +15,7 @@ import pytest
 if importlib.util.find_spec("chappe") is None or importlib.util.find_spec("chappe.apollo") is None:
     sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 
-from servers import Server, free_port, mariadb_server, redis_server
+from servers import CERTIFICATE, Server, free_port, mariadb_server, redis_server
 
 ANSWER_SECONDS = 60.0
 REDIS_PASSWORD = "a secret of the tests"
@@ -52,6 +52,7 @@ class Running:
 
     server: Server
     settings: dict[str, Any]
+    certificate: Path | None = None
 
 
 @pytest.fixture
@@ -73,11 +74,13 @@ def mysql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     import pymysql
 
     port = free_port()
-    server = mariadb_server(tmp_path_factory.mktemp("mariadb"), port)
+    directory = tmp_path_factory.mktemp("mariadb")
+    server = mariadb_server(directory, port)
     server.start()
     with pymysql.connect(host="127.0.0.1", port=port, user="root", autocommit=True) as admin, admin.cursor() as cursor:
         cursor.execute("CREATE DATABASE game CHARACTER SET utf8mb4")
         cursor.execute("CREATE USER 'game'@'127.0.0.1' IDENTIFIED BY 'secret'")
         cursor.execute("GRANT ALL ON game.* TO 'game'@'127.0.0.1'")
-    yield Running(server, {"host": "127.0.0.1", "port": port, "user": "game", "password": "secret", "database": "game"})
+    settings = {"host": "127.0.0.1", "port": port, "user": "game", "password": "secret", "database": "game"}
+    yield Running(server, settings, directory / CERTIFICATE)
     server.stop()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 20.0
+CERTIFICATE = "certificate.pem"
 _ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -80,6 +81,10 @@ def redis_server(directory: Path, port: int, password: str) -> Server:
 def mariadb_server(directory: Path, port: int) -> Server:
     """Its administrator is `root` without a password; `prepare` for the tests' own user is up to the fixture."""
     data = directory / "data"
+    key, certificate = directory / "key.pem", directory / CERTIFICATE
+    make = [program("openssl", "openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test"]
+    place = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run([*make, *place], check=True, capture_output=True, timeout=READY_SECONDS)
     # As root, MariaDB wants to be told that this is meant.
     user = ["--user=root"] if os.geteuid() == 0 else []
     server = program("mariadbd", "mariadb-server")
@@ -99,6 +104,8 @@ def mariadb_server(directory: Path, port: int) -> Server:
         "--skip-name-resolve",
         "--innodb-flush-log-at-trx-commit=0",
         "--innodb-buffer-pool-size=16M",
+        f"--ssl-key={key}",
+        f"--ssl-cert={certificate}",
         *user,
     ]
     return Server([server, *options], "ready for connections")

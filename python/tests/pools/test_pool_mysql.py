@@ -240,3 +240,18 @@ def test_the_older_init_is_not_refused(main: Any, mysql: Any) -> None:
     pools.mysql.Init(s["host"], s["port"], s["user"], s["password"], s["database"], 2)
     assert rows(pools.mysql, main, "SELECT 1") == ((1,),)
     pools.close()
+
+
+def test_a_certificate_that_nobody_vouches_for_is_not_trusted(
+    main: Any, mysql: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pools = configure(post=main.post, settings={"mysql": mysql.settings | {"tls": True}}, environ={})
+    pools.mysql.InitDB(1)
+    assert rows(pools.mysql, main, "SELECT 1") is None
+    assert "CERTIFICATE_VERIFY_FAILED" in caplog.text
+    monkeypatch.setenv("SSL_CERT_FILE", str(mysql.certificate))
+    cipher = rows(pools.mysql, main, "SHOW STATUS LIKE 'Ssl_cipher'")
+    assert cipher[0][1] != ""
+    assert rows(pools.mysql, main, "SELECT 1") == ((1,),)
+    assert pools.mysql.stats.connections == 1
+    pools.close()

@@ -47,10 +47,10 @@ class ExtraPools:
         for pool in self._pools.values():
             pool.Finish()
 
-    def close(self) -> None:
-        """Finishes all of them, whoever uses them."""
-        for pool in self._pools.values():
-            pool.close()
+    @property
+    def pools(self) -> list[Pool[Any]]:
+        """All of them, started or not."""
+        return list(self._pools.values())
 
     def _named(self, api: str) -> Callable[..., Any]:
         def call(dbName: str, *args: Any, **kwargs: Any) -> Any:

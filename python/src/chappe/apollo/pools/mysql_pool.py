@@ -11,6 +11,7 @@ statement, because it may have been done: only queries that read are tried once 
 from __future__ import annotations
 
 import select
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -115,7 +116,8 @@ class MysqlSession:
         endpoint = self._endpoint()
         options: dict[str, Any] = {"unix_socket": endpoint.unix_socket} if endpoint.unix_socket else {}
         if endpoint.tls:
-            options["ssl"] = {"check_hostname": True}
+            # A context, because PyMySQL's own, without a file of authorities, would not check the server's certificate.
+            options["ssl"] = ssl.create_default_context()
         try:
             return pymysql.connect(
                 host=endpoint.host,

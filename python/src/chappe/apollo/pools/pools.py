@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import time
 from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
@@ -80,12 +81,12 @@ class Pools:
         return True
 
     def close(self) -> None:
-        """Finishes every pool, whoever uses it: for a node that goes down. Waits at most `limits.finish_seconds` for each."""
-        for pool in (self.mysql, self.redis, self.mongo):
-            pool.close()
-        for group in self.extra.values():
-            group.close()
-        self.workers.close()
+        """Finishes every pool, whoever uses it: for a node that goes down. Waits at most `limits.finish_seconds` for all."""
+        deadline = time.monotonic() + self.limits.finish_seconds
+        pools: list[Pool[Any]] = [self.mysql, self.redis, self.mongo, *self.workers.pools]
+        pools.extend(pool for group in self.extra.values() for pool in group.pools)
+        for pool in pools:
+            pool.close(max(0.0, deadline - time.monotonic()))
 
     def _open_extra(self, kind: str, name: str, endpoint: Endpoint) -> Pool[Any]:
         return _CLASSES[kind](f"extra{kind.capitalize()}Pool[{name!r}]", endpoint, self._post, self.limits)

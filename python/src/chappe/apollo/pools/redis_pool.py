@@ -141,6 +141,8 @@ def _open_client(endpoint: Endpoint, connected: Callable[[], None]) -> Any:
     place: dict[str, Any] = {"path": endpoint.unix_socket}
     if not endpoint.unix_socket:
         place = {"host": endpoint.host, "port": endpoint.port, "socket_connect_timeout": endpoint.connect_timeout}
+    if endpoint.tls and not endpoint.unix_socket:
+        place |= {"ssl_cert_reqs": "required", "ssl_check_hostname": True}
     return Client(
         connection_pool=redis.ConnectionPool(
             connection_class=LenientConnection,

@@ -60,19 +60,14 @@ class WorkerPools:
     def __init__(self, post: Post, limits: Limits) -> None:
         self._post = post
         self._limits = limits
-        self._pools: list[WorkerPool] = []
+        self.pools: list[WorkerPool] = []
 
     def ForkNewPool(self, orderSize: int) -> WorkerPool:
         """A new pool with up to `orderSize` threads, from 1 to 256. Raises `TypeError` or `ValueError` for a size that is none."""
         pool = WorkerPool("workerPool", None, self._post, self._limits)
         pool.InitDB(orderSize)
-        self._pools.append(pool)
+        self.pools.append(pool)
         return pool
-
-    def close(self) -> None:
-        """Finishes all of them: for a node that goes down."""
-        while self._pools:
-            self._pools.pop().close()
 
 
 def _as_arguments(returned: Any) -> tuple[Any, ...]:
