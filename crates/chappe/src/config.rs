@@ -3,12 +3,14 @@
 use chappe_deploy::{Deploy, NodeEntry};
 use chappe_node::{Config, Declared, Limits, Timing};
 use chappe_wire::NodeId;
+use std::fs;
+use std::path::Path;
 
 /// The settings of the node that `entry` of `deploy` describes, as a new life of it.
 pub(crate) fn node_config(deploy: &Deploy, entry: &NodeEntry) -> Config {
     let mut config = Config::new(&deploy.cluster, NodeId(entry.id), entry.role, &entry.node_type);
     config.modules = entry.module_names.clone();
-    config.incarnation = Config::new_incarnation();
+    config.incarnation = new_life(&deploy.run_dir(), entry.id);
     config.master = NodeId(deploy.master().id);
     config.declared = declared(deploy);
     config.limits = Limits {
@@ -25,6 +27,17 @@ pub(crate) fn node_config(deploy: &Deploy, entry: &NodeEntry) -> Config {
     };
     config.measure = deploy.measure;
     config
+}
+
+/// The number of a new life of a node: larger than that of every life before it on this machine, also when the clock
+/// was set back meanwhile; others would take the new life for an old one.
+fn new_life(run_dir: &Path, id: i64) -> u64 {
+    let path = run_dir.join(format!("{id}.life"));
+    let last = fs::read_to_string(&path).ok().and_then(|text| text.trim().parse::<u64>().ok());
+    let life = Config::new_incarnation().max(last.map_or(0, |last| last.saturating_add(1)));
+    // Where it cannot be kept, the clock has to do.
+    let _ = fs::write(&path, life.to_string());
+    life
 }
 
 fn declared(deploy: &Deploy) -> Declared {
@@ -51,5 +64,15 @@ mod tests {
         assert_eq!((config(2).limits.players, config(3).limits.players), (9, 0));
         assert_eq!(config(4).modules, ["mail"]);
         assert!(config(2).incarnation < config(2).incarnation, "a later life counts as later");
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_does_not_make_a_new_life_look_old() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = new_life(dir.path(), 7);
+        let ahead = first + 3_600_000_000_000;
+        fs::write(dir.path().join("7.life"), ahead.to_string()).unwrap();
+        assert_eq!(new_life(dir.path(), 7), ahead + 1);
+        assert!(new_life(dir.path(), 8) < ahead, "another node has a count of its own");
     }
 }

@@ -1,11 +1,12 @@
 //! What comes in: bytes to frames, frames to envelopes, envelopes to handlers.
 
 use crate::Event;
+use crate::call::{Call, Responder};
 use crate::control;
 use crate::error::Failure;
 use crate::node::{Inner, Node};
 use crate::peer::Peer;
-use crate::rpc::{Call, Data, Responder};
+use crate::rpc::Data;
 use chappe_link::{Buffer, Conn};
 use chappe_route::{Seen, State};
 use chappe_wire::envelope::split_target;
@@ -34,6 +35,9 @@ const MAX_TURN: Duration = Duration::from_millis(5);
 const READS: u32 = 16;
 /// How many frames are taken in between two looks at the clock.
 const LOOK_AFTER: u32 = 8;
+
+/// The most topics of which it is said that nobody listens.
+const UNHEARD: usize = 1000;
 
 /// Where an envelope came from.
 struct From<'a> {
@@ -221,7 +225,7 @@ impl Inner {
         let listeners = self.listeners.borrow_mut().of(event.topic);
         let Some(listeners) = listeners else {
             if event.meta.row != Row::Internal {
-                self.stats.count("unheard_events");
+                self.tell_unheard(event);
             }
             return;
         };
@@ -232,6 +236,16 @@ impl Inner {
                 continue;
             }
             self.guarded(&event, || (listener.handler)(event));
+        }
+    }
+
+    /// Counts an event that nobody listens to, and says so once for each topic: it may be misspelt.
+    #[cold]
+    fn tell_unheard(&self, event: Event<'_>) {
+        self.stats.count("unheard_events");
+        let mut unheard = self.unheard.borrow_mut();
+        if unheard.len() < UNHEARD && unheard.insert(event.topic.into()) {
+            tracing::info!(node = %self.config.id, %event, row = %event.row(), "nobody listens to this event");
         }
     }
 

@@ -1,10 +1,11 @@
 //! One node: its loop, inbox, systems, handlers, requests and timers, on one thread.
 //!
 //! Data flows one way: `connect` gets connections, `inbox` turns bytes into frames, envelopes and calls of
-//! handlers, handlers send through `send`, `rpc` and `waiting`, and the end of each turn (`node`) writes to each
+//! handlers, handlers send through `send`, `rpc` and `waiting`, and the end of each turn (`outbox`) writes to each
 //! peer, at once, all that the turn has produced. `members` is the node's place in the cluster, `players` who is
 //! on it, `control` what the runtime's parts say to each other. [`system`] holds the calls that games use.
 
+mod call;
 mod clock;
 mod config;
 mod connect;
@@ -15,8 +16,10 @@ mod event;
 mod inbox;
 mod leave;
 mod listeners;
+mod local;
 mod members;
 mod node;
+mod outbox;
 mod peer;
 mod players;
 mod pulse;
@@ -30,6 +33,7 @@ pub mod system;
 mod timers;
 mod waiting;
 
+pub use call::{Call, Responder};
 pub use chappe_route::{Address, Changed, Declared, Member, NoRoute, State, View, ViewChange};
 pub use clock::unix_nanos;
 pub use config::{Config, Limits, Timing};
@@ -38,7 +42,7 @@ pub use event::{Event, OwnedEvent};
 pub use listeners::{ListenerId, MAX_PRIORITY};
 pub use node::Node;
 pub use players::Player;
-pub use rpc::{Call, Callback, DEFAULT_TIMEOUT, Data, Reply, Responder, To};
+pub use rpc::{Callback, DEFAULT_TIMEOUT, Data, Reply, To};
 pub use run::{Beats, run_blocking};
 pub use send::{Receipt, Sent};
 pub use stats::{PairReport, Report, RowCounts, Stats};

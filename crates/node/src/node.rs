@@ -2,35 +2,31 @@
 
 use crate::clock::Clock;
 use crate::control::Session;
-use crate::listeners::{Listeners, Topic};
-use crate::peer::{Flushed, Peer, Ticket};
+use crate::listeners::Listeners;
+use crate::local::Local;
+use crate::peer::Peer;
 use crate::players::Players;
 use crate::rpc::{Methods, Waiter};
 use crate::waiting::Waiting;
-use crate::{Config, Event, Report, Stats};
-use chappe_link::{Conn, Link};
+use crate::{Config, Report, Stats};
+use chappe_link::Link;
 use chappe_route::{Pending, State, View};
 use chappe_wire::hello::{Hello, Refusal as WireRefusal};
 use chappe_wire::value::{self, Refusal, ValueError};
-use chappe_wire::{Envelope, Meta, NodeId, PushTo, Reason, Role, Row};
+use chappe_wire::{Meta, NodeId, PushTo, Row};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Poll, Waker};
+use std::sync::atomic::AtomicU64;
+use std::task::Waker;
 use std::time::Duration;
 use tokio::sync::Notify;
-
-/// The most messages that a node may have waiting for itself.
-const LOCAL_QUEUE: usize = 100_000;
-/// How long a connection that can no longer be written to may take to be read to its end.
-const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// A node of the cluster: a handle that is cheap to clone and stays on the node's thread. Everything that runs
 /// on the node (handlers, callbacks, timers, updates) runs on that one thread, so no two ever meet.
@@ -66,15 +62,15 @@ pub(crate) struct Inner {
     /// How many turns the loop has made; what the heartbeat thread tells the master.
     pub(crate) progress: Arc<AtomicU64>,
     /// Messages to itself: encoded like any other, so that it gets its own copy.
-    local: RefCell<VecDeque<Local>>,
+    pub(crate) local: RefCell<VecDeque<Local>>,
     /// Handlers that await something.
     pub(crate) running: Cell<usize>,
     /// Requests that were accepted and not answered yet.
     pub(crate) answers_owed: Cell<usize>,
-    dirty: RefCell<Vec<Rc<Peer>>>,
+    pub(crate) dirty: RefCell<Vec<Rc<Peer>>>,
     scratch: RefCell<Vec<u8>>,
-    flush_wanted: Cell<bool>,
-    flusher: RefCell<Option<Waker>>,
+    pub(crate) flush_wanted: Cell<bool>,
+    pub(crate) flusher: RefCell<Option<Waker>>,
     pub(crate) players: RefCell<Players>,
     /// The latest life of each id that the master has told is over: it may not connect again, unless the master
     /// takes it back.
@@ -90,24 +86,20 @@ pub(crate) struct Inner {
     pub(crate) on_peer_lost: RefCell<Option<PeerHook>>,
     pub(crate) sessions: RefCell<Option<SessionsHook>>,
     pub(crate) on_leave: RefCell<Vec<LeaveHook>>,
+    /// Topics of which it was said that nobody listens.
+    pub(crate) unheard: RefCell<FxHashSet<Box<[u8]>>>,
     /// When those are told who were not told yet what came from them.
     pub(crate) acks_due: Cell<Option<Duration>>,
     /// When housekeeping wakes next.
     pub(crate) wakes_at: Cell<Duration>,
     /// Something was written, so there may be room in a queue.
-    flushed: Notify,
+    pub(crate) flushed: Notify,
     pub(crate) deadlines_changed: Notify,
     pub(crate) link_changed: Notify,
     pub(crate) stopping: Cell<bool>,
     /// Its connections have ended for good.
     pub(crate) has_left: Cell<bool>,
     pub(crate) stop: Notify,
-}
-
-enum Local {
-    Body(Vec<u8>),
-    Engine(Topic, Vec<u8>),
-    Run(Box<dyn FnOnce()>),
 }
 
 impl Node {
@@ -146,6 +138,7 @@ impl Node {
             on_peer_lost: RefCell::default(),
             sessions: RefCell::default(),
             on_leave: RefCell::default(),
+            unheard: RefCell::default(),
             acks_due: Cell::new(None),
             wakes_at: Cell::new(Duration::MAX),
             flushed: Notify::new(),
@@ -301,225 +294,6 @@ impl Inner {
         scratch.shrink_to(64 * 1024);
         *self.scratch.borrow_mut() = scratch;
         result
-    }
-
-    /// Queues an envelope for a node, whichever life of it is known.
-    pub(crate) fn post(&self, to: NodeId, envelope: &Envelope<'_>) -> Result<Ticket, Reason> {
-        if to == self.config.id {
-            return self.post_local(envelope);
-        }
-        let peer = self.peer(to)?;
-        self.post_peer(&peer, envelope.meta.row, |out| envelope.encode_into(out))
-    }
-
-    /// As [`Inner::post`], to a node that takes new messages and is of a role that `takes` accepts.
-    pub(crate) fn post_to_role(
-        &self,
-        to: NodeId,
-        takes: impl Fn(Role) -> bool,
-        envelope: &Envelope<'_>,
-    ) -> Result<Ticket, Reason> {
-        if let Some(peer) = self.peers.borrow().get(&to)
-            && peer.takes_as.get().is_some_and(&takes)
-        {
-            return self.post_peer(peer, envelope.meta.row, |out| envelope.encode_into(out));
-        }
-        let id = self.view.borrow().reachable(to, takes)?;
-        self.post(id, envelope)
-    }
-
-    /// Brings up to date what senders see of the peers.
-    pub(crate) fn mark_peers(&self) {
-        let view = self.view.borrow();
-        for peer in self.peers.borrow().values() {
-            let member = view.member(peer.id).filter(|member| member.incarnation == peer.incarnation);
-            let takes = member.filter(|member| matches!(member.state, State::Ready | State::Draining));
-            peer.takes_as.set(takes.map(|member| member.role));
-        }
-    }
-
-    /// As [`Inner::post`], unless that life of the node is gone.
-    pub(crate) fn post_to_life(
-        &self,
-        to: NodeId,
-        life: u64,
-        envelope: &Envelope<'_>,
-    ) -> Result<Ticket, Reason> {
-        if to == self.config.id {
-            return self.post_local(envelope);
-        }
-        match self.peers.borrow().get(&to).filter(|peer| peer.incarnation == life) {
-            Some(peer) => self.post_peer(peer, envelope.meta.row, |out| envelope.encode_into(out)),
-            None => Err(Reason::NodeLost),
-        }
-    }
-
-    pub(crate) fn post_peer(
-        &self,
-        peer: &Rc<Peer>,
-        row: Row,
-        body: impl FnOnce(&mut Vec<u8>),
-    ) -> Result<Ticket, Reason> {
-        let ticket = peer.push(row, self.config.limits.queue_bytes, body)?;
-        self.mark_dirty(peer);
-        Ok(ticket)
-    }
-
-    /// The peer to queue for: the one that is connected, or a new one whose queue waits for the connection.
-    pub(crate) fn peer(&self, id: NodeId) -> Result<Rc<Peer>, Reason> {
-        let mut peers = self.peers.borrow_mut();
-        if let Some(peer) = peers.get(&id) {
-            return Ok(peer.clone());
-        }
-        let view = self.view.borrow();
-        let member = view.member(id).ok_or(Reason::Disconnected)?;
-        let peer = Rc::new(Peer::new(id, member.incarnation));
-        peers.insert(id, peer.clone());
-        Ok(peer)
-    }
-
-    pub(crate) fn post_local(&self, envelope: &Envelope<'_>) -> Result<Ticket, Reason> {
-        let mut body = Vec::with_capacity(64 + envelope.payload.len());
-        envelope.encode_into(&mut body);
-        self.push_local(Local::Body(body)).map(|()| Ticket::default())
-    }
-
-    pub(crate) fn raise_raw(&self, namespace: &str, system: &str, event: &str, data: Vec<u8>) {
-        let topic = crate::listeners::topic(namespace, system, event);
-        if self.push_local(Local::Engine(topic, data)).is_err() {
-            self.stats.dropped(Row::Internal, Reason::Overloaded);
-        }
-    }
-
-    /// Runs `run` after what the current handler does. Bounded by what it follows from, so never refused.
-    pub(crate) fn later(&self, run: impl FnOnce() + 'static) {
-        self.local.borrow_mut().push_back(Local::Run(Box::new(run)));
-        self.want_flush();
-    }
-
-    pub(crate) fn has_local(&self) -> bool {
-        !self.local.borrow().is_empty()
-    }
-
-    fn push_local(&self, message: Local) -> Result<(), Reason> {
-        if self.has_left.get() {
-            return Err(Reason::ShuttingDown);
-        }
-        let mut local = self.local.borrow_mut();
-        if local.len() >= LOCAL_QUEUE {
-            return Err(Reason::Overloaded);
-        }
-        local.push_back(message);
-        drop(local);
-        self.want_flush();
-        Ok(())
-    }
-
-    /// Delivers what the node has sent to itself, what that sends too, up to a bound: peers get their turn.
-    pub(crate) fn deliver_local(self: &Rc<Self>) {
-        for _ in 0..1024 {
-            let next = self.local.borrow_mut().pop_front();
-            match next {
-                None => return,
-                Some(Local::Body(body)) => self.take_in_own(&body),
-                Some(Local::Engine(topic, data)) => {
-                    let meta = Meta::of(Row::Internal);
-                    self.dispatch(Event { topic: &topic, meta, from: self.config.id, data: &data });
-                }
-                Some(Local::Run(run)) => self.guarded(&"callback", run),
-            }
-        }
-        self.want_flush();
-    }
-
-    pub(crate) fn mark_dirty(&self, peer: &Rc<Peer>) {
-        if !peer.dirty.replace(true) {
-            self.dirty.borrow_mut().push(peer.clone());
-            self.want_flush();
-        }
-    }
-
-    /// Sees to it that the flusher runs after what is ready to run now: the end of the turn.
-    pub(crate) fn want_flush(&self) {
-        if !self.flush_wanted.replace(true)
-            && let Some(waker) = self.flusher.borrow_mut().take()
-        {
-            waker.wake();
-        }
-    }
-
-    /// The end of each turn: delivers what was sent to the node itself, then writes to each peer, at once,
-    /// everything that the turn has produced for it.
-    pub(crate) async fn flusher(self: Rc<Self>) {
-        loop {
-            poll_fn(|cx| {
-                if self.flush_wanted.replace(false) {
-                    return Poll::Ready(());
-                }
-                *self.flusher.borrow_mut() = Some(cx.waker().clone());
-                Poll::Pending
-            })
-            .await;
-            self.progress.fetch_add(1, Ordering::Relaxed);
-            self.deliver_local();
-            self.flush();
-            if self.has_local() {
-                // What answers itself for ever must not keep peers and timers from their turn.
-                tokio::task::yield_now().await;
-            }
-        }
-    }
-
-    /// Writes to each peer what is queued for it.
-    pub(crate) fn flush(self: &Rc<Self>) {
-        let mut dirty = self.dirty.take();
-        if dirty.is_empty() {
-            return;
-        }
-        for peer in dirty.drain(..) {
-            peer.dirty.set(false);
-            self.flush_peer(&peer);
-        }
-        self.flushed.notify_waiters();
-        // The list's memory is used again, unless a close has made a new list meanwhile.
-        let mut slot = self.dirty.borrow_mut();
-        if slot.is_empty() {
-            *slot = dirty;
-        }
-    }
-
-    fn flush_peer(self: &Rc<Self>, peer: &Rc<Peer>) {
-        if peer.blocked.get() {
-            return;
-        }
-        match peer.flush() {
-            Flushed::All => {}
-            Flushed::Blocked(conn) => {
-                peer.blocked.set(true);
-                tokio::task::spawn_local(Rc::clone(self).unblock(peer.clone(), conn));
-            }
-            Flushed::Broken(error) => {
-                // What it said last may wait to be read: an answer, a close with its reason. The end comes behind it.
-                tracing::debug!(node = %self.config.id, peer = %peer.id, %error, "a write has failed");
-                peer.mute();
-                let (this, peer) = (self.clone(), peer.clone());
-                tokio::task::spawn_local(async move {
-                    tokio::time::sleep(LAST_WORDS).await;
-                    this.peer_ended(&peer, "the connection broke");
-                });
-            }
-        }
-    }
-
-    /// Waits until a peer that reads slowly takes more. Only its own queue waits meanwhile.
-    async fn unblock(self: Rc<Self>, peer: Rc<Peer>, conn: Rc<dyn Conn>) {
-        // An error shows again when it is written to.
-        let _ = poll_fn(|cx| conn.poll_writable(cx)).await;
-        peer.blocked.set(false);
-        if !peer.is_closed() {
-            self.flush_peer(&peer);
-        }
-        self.flushed.notify_waiters();
     }
 
     /// Sees to it that housekeeping runs at that time, if it would not have run before.

@@ -1,8 +1,8 @@
 //! The players on a lobby or game: who is here, and how they come and go (apollo.md section 5).
 
+use crate::call::Call;
 use crate::control::{self, Enter, Leave};
 use crate::node::{Inner, Node};
-use crate::rpc::Call;
 use chappe_route::{Changed, State};
 use chappe_wire::{NodeId, Origin, PlayerId, Reason, Role, Row, value};
 use rustc_hash::FxHashMap;

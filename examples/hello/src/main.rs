@@ -29,9 +29,6 @@ fn lobby(node: &Node) -> Result<(), String> {
 
 fn mail(node: &Node) -> Result<(), String> {
     let mail = ServiceSystem::new(node, "hello", "mail");
-    mail.register_rpc_method_for_mod("Count", |call| {
-        let uid: u64 = call.args().unwrap_or_default();
-        let _ = call.respond(&(uid % 7));
-    });
+    mail.register_rpc_method_for_mod("Count", |call| call.answer(|uid: u64| uid % 7));
     Ok(())
 }
