@@ -20,7 +20,7 @@ ATTRIBUTES = frozenset(
 """Attributes that are looked up through the runtime, in calls and otherwise."""
 
 _ORDER = {ast.Lt: "lt", ast.LtE: "le", ast.Gt: "gt", ast.GtE: "ge"}
-_RENAMED = re.compile(rf"^{MARK}name_(async|await|nonlocal)$")
+_RENAMED = re.compile(rf"^{MARK}name_(async|await)$")
 
 
 def to_tree(text: str, filename: str, mode: str = "exec") -> ast.Module | ast.Expression:

@@ -24,7 +24,7 @@ MARK = "_chappe_py2_"
 
 _PRINT_FUNCTION = re.compile(r"^from\s+__future__\s+import\s[^#\n]*(\n[^#\n]*)?\bprint_function\b", re.M)
 _UNICODE_LITERALS = re.compile(r"^from\s+__future__\s+import\s[^#\n]*(\n[^#\n]*)?\bunicode_literals\b", re.M)
-_RENAMED = {"async", "await", "nonlocal"}
+_RENAMED = {"async", "await"}
 
 
 def to_python3(text: str, filename: str) -> str:

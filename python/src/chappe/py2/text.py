@@ -98,6 +98,8 @@ def decode(value: Any, encoding: str = "utf-8", errors: str = "strict") -> str:
         return value
     if name == "ascii":
         return raw(value).decode("ascii", errors)
+    if any("\udc80" <= char <= "\udcff" for char in value):
+        return raw(value).decode(name, errors)
     try:
         return value.encode("latin-1").decode(name)
     except UnicodeError:

@@ -125,16 +125,16 @@ class _Signs(ast.NodeVisitor):
 def is_python2(text: str, path: str, root: str) -> bool:
     """Whether the file at ``path``, below the mod root ``root``, is Python 2.
 
-    A text that is both is Python 2 when it imports a neighbour by its bare name (implicit relative import), or when a
-    file of its top folder is Python 2 and none is Python 3: ``1 / 2`` in a file of constants must mean what it means beside it.
+    A text that is both is Python 2 when it imports a neighbour by its bare name (implicit relative import), or when
+    more files of its top folder are Python 2 than Python 3: ``1 / 2`` in a file of constants must mean what it means beside it.
     """
     own = verdict(text)
     if own != "either":
         return own == "py2"
     if _imports_neighbour(text, path, root):
         return True
-    found = {verdict_of_file(each) for each in _neighbours(path, root)}
-    return "py2" in found and "py3" not in found
+    found = [verdict_of_file(each) for each in _neighbours(path, root)]
+    return found.count("py2") > found.count("py3")
 
 
 _verdicts: dict[tuple[str, int, int], Verdict] = {}

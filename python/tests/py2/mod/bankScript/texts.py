@@ -1,0 +1,6 @@
+# -*- coding: gbk -*-
+GREETING = "»¶Ó­"
+NAMES = {1001: u"ÕÅÈý"}
+
+def fail():
+    raise ValueError, GREETING   # ³ö´í
