@@ -10,6 +10,7 @@ statement, because it may have been done: only queries that read are tried once 
 
 from __future__ import annotations
 
+import logging
 import select
 import ssl
 import threading
@@ -20,6 +21,8 @@ from typing import Any
 from .call import Callback
 from .pool import Pool, PoolError, keywords, load_driver
 from .settings import Endpoint
+
+log = logging.getLogger("chappe.apollo.pools")
 
 _IDLE_PING_SECONDS = 30.0
 _LOST = frozenset({0, 1053, 1927, 2000, 2006, 2013, 2014, 2027, 2055, 4031})
@@ -240,7 +243,8 @@ class MysqlPool(Pool[MysqlSession]):
             answered.set()
 
         self._submit(api, (), repr(sql), lambda session: session.run(work), answer.append, post)
-        answered.wait(self.limits.queue_seconds)
+        if not answered.wait(self.limits.queue_seconds):
+            log.error("%s.%s: no answer within %g s; it gets None", self.name, api, self.limits.queue_seconds)
         return answer[0] if answer else None
 
     def _open_session(self) -> MysqlSession:

@@ -135,14 +135,15 @@ class Pool(Generic[S]):
         with self._lock:
             self._outstanding += 1
             full = self._outstanding > self.limits.outstanding
-        if self._executor is None:
+        executor = self._executor
+        if executor is None:
             self._refuse(call, f"{self.name} is not started; call {self.name}.InitDB(n) first, and nothing after Finish")
         elif full:
             self._refuse(call, f"{self.limits.outstanding} calls are under way already, and no more may be")
         else:
             self.stats.count("submitted")
             try:
-                self._executor.submit(_PoolTask(self, call, work), [hashable(key) for key in keys])
+                executor.submit(_PoolTask(self, call, work), [hashable(key) for key in keys])
             except ExecutorClosed:
                 self._fail(call, f"{self.name} is closing")
 
@@ -181,6 +182,7 @@ class _PoolTask(Task[S]):
         if waited > self._pool.limits.queue_seconds:
             self._pool._fail(self._call, f"not begun: it waited {waited:.1f} s for its turn")
             return
+        connections = self._pool.stats.connections
         try:
             result = self._work(session)
         except BaseException as error:
@@ -189,7 +191,8 @@ class _PoolTask(Task[S]):
             return
         took = time.monotonic() - begun
         limit = self._pool.limits.slow_seconds.get(self._pool.kind)
-        if limit is not None and took > limit:
+        # While connections are being made, time says nothing about statements.
+        if limit is not None and took > limit and self._pool.stats.connections == connections:
             log.warning("%s: slow, it took %.3f s after %.3f s in the queue", self._call, took, waited)
         self._pool.stats.count("succeeded")
         self._call.settle(result)
