@@ -4,7 +4,7 @@ CARGO ?= cargo
 RUN ?=
 VENV := .venv
 
-.PHONY: demo test lint unit deny vectors fuzz bench bench-smoke clean
+.PHONY: demo test packages lint unit deny vectors python fuzz demo-short bench clean
 
 ## Builds everything, plays the arena with 200 bots for 20 s, and prints what became of every message.
 demo:
@@ -12,8 +12,12 @@ demo:
 	target/release/arena demo
 
 ## All checks and tests.
-test: lint deny unit vectors fuzz demo-short
+test: packages lint deny unit vectors python fuzz demo-short
 	@echo "all tests passed"
+
+## Servers that tests start for themselves, on free ports and unprivileged. Installed where that is allowed, else named.
+packages:
+	scripts/ensure-deb.sh redis-server mariadb-server:mariadbd postgresql
 
 lint:
 	$(CARGO) fmt --all --check
@@ -21,7 +25,7 @@ lint:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --quiet
 
 unit:
-	$(CARGO) test --locked --workspace --quiet
+	CHAPPE_REQUIRE_POSTGRES=1 $(CARGO) test --locked --workspace --quiet
 	$(CARGO) test --locked --quiet -p chappe-tests --features sabotage --test sabotage
 
 ## Licences, sources and doubled dependencies. The advisory database is not consulted: the test must not depend on
@@ -36,8 +40,14 @@ vectors: $(VENV)/ready
 
 $(VENV)/ready:
 	python3 -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet msgpack
+	$(VENV)/bin/pip install --quiet msgpack maturin
 	touch $@
+
+## The Python package, built and installed as a user would, and its tests.
+python: $(VENV)/ready
+	$(CARGO) build --locked -p chappe
+	$(VENV)/bin/pip install --quiet './python[test]'
+	$(VENV)/bin/python -m pytest -q python/tests
 
 fuzz:
 	$(CARGO) run --locked --quiet -p chappe-fuzz -- --seconds 2
