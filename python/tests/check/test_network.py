@@ -58,14 +58,14 @@ def test_one_wrong_constant_is_found_at_every_place_that_uses_it(bank: Path) -> 
 def test_a_handler_in_a_class_of_python_2_is_found(bank: Path) -> None:
     replace(bank / SCRIPT / "bankServer.py", "def OnAlarm(self, args):", "def OnAlarm(self):")
     assert found(bank) == [
-        f"{SCRIPT}/bankServer.py:17:79: error: ListenForEvent calls it with 1 argument (args), and `OnAlarm` takes none [handler-arguments]"
+        f"{SCRIPT}/bankServer.py:17:75: error: ListenForEvent calls it with 1 argument (args), and `OnAlarm` takes none [handler-arguments]"
     ]
 
 
 def test_a_method_that_a_service_lost_is_found_at_its_callers(bank: Path) -> None:
     replace(bank / "mods/bank_service/developer_mods/bankServiceDev/bankServiceScript/bankService.py", "'Touch'", "'Touched'")
     assert found(bank) == [
-        f"{SCRIPT}/bankServer.py:38:3: error: nobody registers the method `Touch` of `service_bank`; did you mean `Touched`? [rpc-unknown-method]"
+        f"{SCRIPT}/bankServer.py:38:3: error: nobody registers the method `Touch` of `service_bank`; it has `Touched` [rpc-unknown-method]"
     ]
 
 
