@@ -54,7 +54,7 @@ impl Client {
         event: &str,
         data: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
-        self.client.notify_to_server(namespace, system, event, &Out(data)).map_err(client_error)
+        self.client.notify_to_server(namespace, system, event, &Out::new(data)).map_err(client_error)
     }
 
     /// Row 12: an event to a service.
@@ -67,7 +67,9 @@ impl Client {
         data: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
         let server = NodeId(server);
-        self.client.notify_to_service_node(server, namespace, system, event, &Out(data)).map_err(client_error)
+        self.client
+            .notify_to_service_node(server, namespace, system, event, &Out::new(data))
+            .map_err(client_error)
     }
 
     /// What happens next, as a dict with a `kind`: "event" {namespace, system, event, data}, "moved" {server,

@@ -54,7 +54,7 @@ fn log(level: u32, logger: &str, message: &str) {
 /// `data` as MessagePack.
 #[pyfunction]
 fn encode(data: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
-    chappe::value::encode(&value::Out(data)).map_err(deliver::to_py)
+    chappe::value::encode(&value::Out::new(data)).map_err(deliver::to_py)
 }
 
 /// What MessagePack bytes hold.

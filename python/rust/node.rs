@@ -255,7 +255,7 @@ impl Node {
     fn raise_event(&self, event: &str, data: &Bound<'_, PyAny>) -> PyResult<()> {
         // Checked here, so that the mistake shows where it was made.
         let data: chappe::Value =
-            value::encode(&Out(data)).and_then(|bytes| value::decode(&bytes)).map_err(to_py)?;
+            value::encode(&Out::new(data)).and_then(|bytes| value::decode(&bytes)).map_err(to_py)?;
         self.node().raise(event, &data);
         Ok(())
     }
@@ -275,7 +275,7 @@ impl Node {
             self.node().stats().count("unknown_answers");
             return Ok("unknown");
         };
-        responder.respond(&Out(data)).map(|()| "ok").map_err(to_py)
+        responder.respond(&Out::new(data)).map(|()| "ok").map_err(to_py)
     }
 
     /// Calls function(*args, **kwargs) after so many seconds.

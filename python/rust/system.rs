@@ -35,7 +35,7 @@ impl System {
     }
 
     fn send(&self, row: u8, to: Address<'_>, event: &str, data: &Bound<'_, PyAny>) -> PyResult<usize> {
-        sent(self.system.send(row_of(row)?, to, &self.system.topic(event), &Out(data)))
+        sent(self.system.send(row_of(row)?, to, &self.system.topic(event), &Out::new(data)))
     }
 }
 
@@ -68,7 +68,7 @@ impl System {
 
     /// An event for the systems of this node, after what the current handler does.
     fn broadcast_event(&self, event: &str, data: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.system.broadcast_event(event, &Out(data)).map_err(send_error)
+        self.system.broadcast_event(event, &Out::new(data)).map_err(send_error)
     }
 
     /// An event for one lobby or game.
@@ -98,24 +98,24 @@ impl System {
 
     /// An event for a player on this server.
     fn to_player(&self, player: &str, event: &str, data: &Bound<'_, PyAny>) -> PyResult<usize> {
-        sent(self.system.notify_to_client(player_id(player)?, event, &Out(data)))
+        sent(self.system.notify_to_client(player_id(player)?, event, &Out::new(data)))
     }
 
     /// An event for several players on this server; how many of them are here.
     fn to_players(&self, players: Vec<String>, event: &str, data: &Bound<'_, PyAny>) -> PyResult<usize> {
         let players = players.iter().map(|id| player_id(id)).collect::<PyResult<Vec<_>>>()?;
-        self.system.notify_to_multi_clients(&players, event, &Out(data)).map_err(send_error)
+        self.system.notify_to_multi_clients(&players, event, &Out::new(data)).map_err(send_error)
     }
 
     /// An event for every player on this server; how many there are.
     fn to_all_players(&self, event: &str, data: &Bound<'_, PyAny>) -> PyResult<usize> {
-        self.system.broadcast_to_all_client(event, &Out(data)).map_err(send_error)
+        self.system.broadcast_to_all_client(event, &Out::new(data)).map_err(send_error)
     }
 
     /// An event for a player who has a session at that proxy.
     fn to_uid(&self, row: u8, uid: u64, proxy: i64, event: &str, data: &Bound<'_, PyAny>) -> PyResult<usize> {
         let (row, topic) = (row_of(row)?, self.system.topic(event));
-        sent(self.system.push(row, NodeId(proxy), PushTo::Uid(uid), &topic, &Out(data)))
+        sent(self.system.push(row, NodeId(proxy), PushTo::Uid(uid), &topic, &Out::new(data)))
     }
 
     /// Asks one provider of a module. callback(answer, None) or callback(None, (reason, text)) is called once,
@@ -139,7 +139,7 @@ impl System {
         let to = key.as_deref().map_or(To::Module, To::Key);
         let Some(callback) = callback else {
             let limit = self.system.config().limits.message_bytes;
-            let args = value::encode_limited("args", &Out(args), limit).map_err(to_py)?;
+            let args = value::encode_limited("args", &Out::new(args), limit).map_err(to_py)?;
             self.system.request_raw(row, to, (module, method), &args, timeout, None);
             return Ok(());
         };
@@ -153,7 +153,7 @@ impl System {
                 }
             });
         };
-        self.system.request(row, to, (module, method), &Out(args), timeout, finish).map_err(to_py)
+        self.system.request(row, to, (module, method), &Out::new(args), timeout, finish).map_err(to_py)
     }
 
     /// Answers requests for a method of a module with handler(serverId, callbackId, args); what stood there is

@@ -7,11 +7,50 @@ use serde::ser::{Error, Serialize, SerializeMap, SerializeSeq, Serializer};
 use std::fmt;
 
 /// A Python object on its way out. What cannot be sent is refused, with the way to it in the error.
-pub(crate) struct Out<'a, 'py>(pub(crate) &'a Bound<'py, PyAny>);
+#[derive(Clone, Copy)]
+pub(crate) struct Out<'a, 'py> {
+    any: &'a Bound<'py, PyAny>,
+    /// The list or dict that it is in: what holds itself is found before it is followed.
+    within: Option<&'a Out<'a, 'py>>,
+}
+
+impl<'a, 'py> Out<'a, 'py> {
+    pub(crate) fn new(any: &'a Bound<'py, PyAny>) -> Self {
+        Out { any, within: None }
+    }
+
+    fn serialize_items<S: Serializer>(
+        &self,
+        len: usize,
+        items: impl Iterator<Item = Bound<'py, PyAny>>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        self.check_cycle()?;
+        let mut seq = to.serialize_seq(Some(len))?;
+        for item in items {
+            seq.serialize_element(&Out { any: &item, within: Some(self) })?;
+        }
+        seq.end()
+    }
+
+    /// Refuses a list or dict that stands inside itself.
+    fn check_cycle<E: Error>(&self) -> Result<(), E> {
+        let mut around = self.within;
+        while let Some(outer) = around {
+            if outer.any.is(self.any) {
+                let kind =
+                    self.any.get_type().name().map_or_else(|_| "list".to_owned(), |name| name.to_string());
+                return Err(E::custom(format_args!("a {kind} that holds itself cannot be sent")));
+            }
+            around = outer.within;
+        }
+        Ok(())
+    }
+}
 
 impl Serialize for Out<'_, '_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let any = self.0;
+        let any = self.any;
         if let Ok(text) = any.cast::<PyString>() {
             let text = text
                 .to_str()
@@ -22,20 +61,21 @@ impl Serialize for Out<'_, '_> {
         } else if any.is_instance_of::<PyInt>() {
             serialize_int(any, to)
         } else if let Ok(dict) = any.cast::<PyDict>() {
+            self.check_cycle()?;
             let mut map = to.serialize_map(Some(dict.len()))?;
             for (key, value) in dict {
-                map.serialize_key(&Out(&key))?;
-                map.serialize_value(&Out(&value))?;
+                map.serialize_key(&Out { any: &key, within: Some(self) })?;
+                map.serialize_value(&Out { any: &value, within: Some(self) })?;
             }
             map.end()
         } else if let Ok(list) = any.cast::<PyList>() {
-            serialize_items(list.len(), list.iter(), to)
+            self.serialize_items(list.len(), list.iter(), to)
         } else if let Ok(number) = any.cast::<PyFloat>() {
             to.serialize_f64(number.value())
         } else if any.is_none() {
             to.serialize_unit()
         } else if let Ok(tuple) = any.cast::<PyTuple>() {
-            serialize_items(tuple.len(), tuple.iter(), to)
+            self.serialize_items(tuple.len(), tuple.iter(), to)
         } else if let Ok(bytes) = any.cast::<PyBytes>() {
             to.serialize_bytes(bytes.as_bytes())
         } else if let Ok(bytes) = any.cast::<PyByteArray>() {
@@ -61,18 +101,6 @@ fn serialize_int<S: Serializer>(any: &Bound<'_, PyAny>, to: S) -> Result<S::Ok, 
             Err(S::Error::custom(format_args!("the integer {digits} does not fit 64 bits")))
         }
     }
-}
-
-fn serialize_items<'py, S: Serializer>(
-    len: usize,
-    items: impl Iterator<Item = Bound<'py, PyAny>>,
-    to: S,
-) -> Result<S::Ok, S::Error> {
-    let mut seq = to.serialize_seq(Some(len))?;
-    for item in items {
-        seq.serialize_element(&Out(&item))?;
-    }
-    seq.end()
 }
 
 /// What an object that cannot be sent is, in words.

@@ -10,6 +10,10 @@ from chappe import _core
 class ToNode(logging.Handler):
     """Hands records to the node's log, with the traceback if there is one."""
 
+    def filter(self, record: logging.LogRecord) -> bool:
+        # The grammar of the translation tells of its tables on the root logger.
+        return record.levelno >= logging.WARNING or "fissix" not in record.pathname
+
     def emit(self, record: logging.LogRecord) -> None:
         try:
             text = self.format(record)

@@ -130,12 +130,12 @@ def prepare(found: list[Script]) -> None:
     for root in reversed(roots):
         if root not in sys.path:
             sys.path.insert(0, root)
+    from chappe import py2
+
     try:
-        from chappe import py2
-    except ImportError:
-        return
-    if hasattr(py2, "install"):
-        py2.install(roots, os.environ.get("CHAPPE_PYTHON2", "auto"))
+        py2.install(roots, os.environ.get("CHAPPE_PYTHON2", "auto"))  # type: ignore[arg-type]
+    except ValueError as error:
+        raise ModError(f"CHAPPE_PYTHON2: {error}") from error
 
 
 def load(script: Script) -> Any:
@@ -150,7 +150,12 @@ def load(script: Script) -> Any:
 
 def failed(script: Script, what: str, error: BaseException) -> ModError:
     """What to say of an exception in a mod; the whole traceback goes to the log."""
-    log.error("%s:\n%s", what, "".join(traceback.format_exception(error)).rstrip())
+    frames = error.__traceback__
+    while frames and not _below(frames.tb_frame.f_code.co_filename, script.root):
+        frames = frames.tb_next
+    # Without the import machinery in front of the mod's own lines.
+    told = "".join(traceback.format_exception(type(error), error, frames, chain=False))
+    log.error("%s:\n%s", what, told.rstrip())
     where = place(error, [script.root])
     return ModError(f"{where}: {what}: {type(error).__name__}: {error}")
 

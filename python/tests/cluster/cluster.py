@@ -56,6 +56,7 @@ class Cluster:
         for name in ("RUST_LOG", "CLICOLOR_FORCE", "CHAPPE_SUPERVISOR", "CHAPPE_HANDED_OVER"):
             self.environ.pop(name, None)
         self.output: list[str] = []
+        self._is_read = False
         self._lines: queue.Queue[str | None] = queue.Queue()
         self.process = subprocess.Popen(
             [*command(), "up", str(self.file)],
@@ -144,6 +145,7 @@ class Cluster:
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise
-        while (line := self._lines.get(timeout=PATIENCE)) is not None:
+        while not self._is_read and (line := self._lines.get(timeout=PATIENCE)) is not None:
             self.output.append(line)
+        self._is_read = True
         return code

@@ -10,19 +10,19 @@ class RecMod(object):
     def OnServer(self):
         import mod.server.extraServerApi as api
 
-        api.RegisterSystem("rec", "recSystem", "RecScript.server.RecServerSystem")
+        api.RegisterSystem("rec", "recSystem", "RecScript.serverSystem.RecServerSystem")
 
     @Mod.InitService()
     def OnService(self):
         import server.extraServiceApi as api
 
-        api.RegisterSystem("rec", "recSystem", "RecScript.service.RecServiceSystem")
+        api.RegisterSystem("rec", "recSystem", "RecScript.serviceSystem.RecServiceSystem")
 
     @Mod.InitMaster()
     def OnMaster(self):
         import server.extraMasterApi as api
 
-        api.RegisterSystem("rec", "recSystem", "RecScript.master.RecMasterSystem")
+        api.RegisterSystem("rec", "recSystem", "RecScript.masterSystem.RecMasterSystem")
 
     @Mod.DestroyService()
     def OnServiceGone(self):

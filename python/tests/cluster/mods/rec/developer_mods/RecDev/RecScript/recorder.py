@@ -85,7 +85,7 @@ class Recorder:
         self.ListenForEvent("rec", "recSystem", "Nothing", self, func)
 
     def Twice(self):
-        self.api.RegisterSystem("rec", "recSystem", "RecScript.service.RecServiceSystem")
+        self.api.RegisterSystem("rec", "recSystem", "RecScript.serviceSystem.RecServiceSystem")
 
     def Timers(self):
         commonApi.AddTimer(0.01, self.Hear("timer"), u"一次")
@@ -111,6 +111,17 @@ class Recorder:
 
     def Log(self, text):
         logger.info(text)
+
+    def EchoClients(self, module, proxy):
+        """What clients send as EchoMe goes to ``module`` and back, and then to the client."""
+
+        def OnEchoMe(data):
+            def OnEcho(suc, value):
+                self.RemoteNotifyToClient(data["__uid__"], proxy, "Echoed", value)
+
+            self.RequestToService(module, "Echo", data["value"], OnEcho)
+
+        self.ListenForEvent("rec", "recSystem", "EchoMe", self, OnEchoMe)
 
     def UnListenOwn(self):
         hear = self.Hear("Un")
