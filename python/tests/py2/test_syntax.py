@@ -88,6 +88,7 @@ def test_list_comprehension_over_a_bare_tuple_is_a_syntax_error(value):
 
 def test_assigning_true_is_a_syntax_error(run):
     run("True, False = 1, 0\nTrue = 1")
+    assert run("def f(a, True=True, None=None):\n    return True\nr = f(1)")["r"] is True
 
 
 def test_backslash_u_in_a_plain_string_becomes_a_character(value):

@@ -191,7 +191,10 @@ def _is_assigned(leaf: Leaf) -> bool:
     while node.parent is not None and pytree.type_repr(node.parent.type) in ("testlist_star_expr", "testlist", "exprlist", "testlist_gexp", "atom"):
         node = node.parent
     parent = node.parent
-    if parent is None or pytree.type_repr(parent.type) != "expr_stmt":
+    if parent is None or pytree.type_repr(parent.type) not in ("expr_stmt", "typedargslist", "varargslist", "parameters"):
+        return False
+    before = node.prev_sibling
+    if pytree.type_repr(parent.type) != "expr_stmt" and isinstance(before, Leaf) and before.type == token.EQUAL:
         return False
     after = node.next_sibling
     return isinstance(after, Leaf) and after.type == token.EQUAL
