@@ -155,10 +155,7 @@ impl StoreClient {
     }
 
     /// Any other read. It sees at least what was handed in before it.
-    pub fn read<T, F>(
-        &self,
-        read: F,
-    ) -> impl Future<Output = Result<T, StoreError>> + use<T, F>
+    pub fn read<T, F>(&self, read: F) -> impl Future<Output = Result<T, StoreError>> + use<T, F>
     where
         T: Send + 'static,
         F: FnOnce(&mut dyn Store) -> Result<T, StoreError> + Send + 'static,

@@ -83,24 +83,24 @@ impl Faults {
 }
 
 /// A store with faults.
-pub struct FaultyStore<S> {
-    store: S,
+pub struct FaultyStore {
+    store: Box<dyn Store>,
     faults: Faults,
 }
 
-impl<S: Store> FaultyStore<S> {
+impl FaultyStore {
     /// Puts faults before a store.
-    pub fn new(store: S, faults: Faults) -> FaultyStore<S> {
+    pub fn new(store: Box<dyn Store>, faults: Faults) -> FaultyStore {
         FaultyStore { store, faults }
     }
 
-    fn reached(&mut self) -> Result<&mut S, StoreError> {
+    fn reached(&mut self) -> Result<&mut dyn Store, StoreError> {
         self.faults.reach()?;
-        Ok(&mut self.store)
+        Ok(&mut *self.store)
     }
 }
 
-impl<S: Store> Store for FaultyStore<S> {
+impl Store for FaultyStore {
     fn name(&self) -> &'static str {
         self.store.name()
     }

@@ -41,14 +41,14 @@ pub enum Step {
 }
 
 impl Step {
-    pub(crate) fn code(self) -> i16 {
+    pub(crate) fn code(self) -> i64 {
         match self {
             Step::Sent => 0,
             Step::Decided => 1,
         }
     }
 
-    pub(crate) fn from_code(code: i16) -> Option<Step> {
+    pub(crate) fn from_code(code: i64) -> Option<Step> {
         match code {
             0 => Some(Step::Sent),
             1 => Some(Step::Decided),

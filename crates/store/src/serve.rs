@@ -17,15 +17,13 @@ const AT_ONCE: usize = 4_096;
 ///
 /// # Errors
 /// The system has no thread to give.
-pub fn on_thread<S: Store + 'static>(
-    mut store: S,
-) -> std::io::Result<(StoreClient, std::thread::JoinHandle<()>)> {
+pub fn on_thread(mut store: Box<dyn Store>) -> std::io::Result<(StoreClient, std::thread::JoinHandle<()>)> {
     let (client, mut queue) = channel();
     let stats = client.stats.clone();
     let thread = std::thread::Builder::new().name("store".to_owned()).spawn(move || {
         while let Some(first) = queue.blocking_recv() {
             let batch = Batch::take(first, &mut queue);
-            batch.run(&mut store, &stats).answer();
+            batch.run(&mut *store, &stats).answer();
         }
     })?;
     Ok((client, thread))
@@ -41,17 +39,14 @@ pub struct Pace {
 
 /// Runs a store as a task of the caller's `LocalSet`, on tokio's clock: for simulations. A crash of the process is the
 /// end of the task, wherever it stands.
-pub fn on_task<S: Store + 'static>(
-    mut store: S,
-    mut pace: Pace,
-) -> (StoreClient, tokio::task::JoinHandle<()>) {
+pub fn on_task(mut store: Box<dyn Store>, mut pace: Pace) -> (StoreClient, tokio::task::JoinHandle<()>) {
     let (client, mut queue) = channel();
     let stats = client.stats.clone();
     let task = tokio::task::spawn_local(async move {
         while let Some(first) = queue.recv().await {
             let batch = Batch::take(first, &mut queue);
             tokio::time::sleep((pace.before)()).await;
-            let ran = batch.run(&mut store, &stats);
+            let ran = batch.run(&mut *store, &stats);
             tokio::time::sleep((pace.after)()).await;
             ran.answer();
         }

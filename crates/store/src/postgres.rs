@@ -1,0 +1,169 @@
+//! PostgreSQL: for clusters over several machines, whose database is elsewhere.
+//!
+//! Through tokio-postgres, because it alone sends statements one after another without waiting for each answer: a
+//! flush costs two round trips, whatever is in it. Each statement carries the rows of all commits as arrays.
+//!
+//! An advisory lock, held by the session, keeps a second master out; a session that is lost loses its lock and its
+//! transaction together.
+
+mod connect;
+mod flush;
+mod pipeline;
+mod read;
+
+use crate::changes::Wanted;
+use crate::judge::judge;
+use crate::work::tell_pruned;
+use crate::{
+    CommitId, DeadLetter, Done, HistoryEntry, Notification, NotificationId, Options, Push, Record, Store,
+    StoreError, Verdict, Work,
+};
+use connect::Target;
+use pipeline::Session;
+use std::time::Duration;
+use tokio::runtime::Runtime;
+
+/// What one flush or read may take, connecting included; after that the session is given up.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// A store in a PostgreSQL database.
+pub struct PostgresStore {
+    target: Target,
+    options: Options,
+    /// Drives the session, on the store's own thread and only within a call.
+    runtime: Runtime,
+    /// `None` after it was lost; the next call connects again.
+    session: Option<Session>,
+}
+
+impl PostgresStore {
+    /// Connects to `url` (`postgres://user@host/database`, or `host=/run/postgresql dbname=game`), and brings the
+    /// schema up to date. TLS is not supported: `sslmode=require` is refused.
+    ///
+    /// # Errors
+    /// All but [`StoreError::AnswerLost`] and [`StoreError::Overloaded`].
+    pub fn open(url: &str, options: Options) -> Result<PostgresStore, StoreError> {
+        let target = Target::parse(url)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| StoreError::StoreUnavailable(error.to_string()))?;
+        let session = runtime.block_on(connect::open(&target, &options))?;
+        Ok(PostgresStore { target, options, runtime, session: Some(session) })
+    }
+
+    /// Runs `task` on the session, within [`PATIENCE`]. A session that is lost or late is given up.
+    fn on_session<T>(
+        &mut self,
+        late: fn(String) -> StoreError,
+        task: impl AsyncFnOnce(&mut Session) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let (target, options) = (&self.target, &self.options);
+        let session = self.session.take();
+        let mut kept = None;
+        let ran = self.runtime.block_on(async {
+            let connecting = async {
+                match session.filter(|session| !session.is_closed()) {
+                    Some(session) => Ok(session),
+                    None => connect::open(target, options).await.map_err(still_lost),
+                }
+            };
+            let lost = |_| StoreError::StoreUnavailable(format!("{} does not answer", target.place));
+            let mut session =
+                tokio::time::timeout(PATIENCE, connecting).await.unwrap_or_else(|late| Err(lost(late)))?;
+            let ran = tokio::time::timeout(PATIENCE, task(&mut session)).await;
+            let ran = ran.unwrap_or_else(|_| {
+                session.give_up();
+                Err(late(format!("{} does not answer", target.place)))
+            });
+            kept = (!session.is_closed()).then_some(session);
+            ran
+        });
+        self.session = kept;
+        ran
+    }
+
+    fn read<T>(
+        &mut self,
+        task: impl AsyncFnOnce(&mut Session) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.on_session(StoreError::StoreUnavailable, task)
+    }
+}
+
+impl Store for PostgresStore {
+    fn name(&self) -> &'static str {
+        "postgres"
+    }
+
+    fn flush(&mut self, work: &[Work]) -> Result<Vec<Done>, StoreError> {
+        let limits = self.options.limits.clone();
+        let wanted = Wanted::by(work);
+        self.on_session(StoreError::AnswerLost, async |session| {
+            let rows = match flush::rows(session, &wanted).await {
+                Ok(rows) => rows,
+                Err(error) => {
+                    session.roll_back().await;
+                    return Err(error);
+                }
+            };
+            let now_ms = rows.now_ms;
+            let (mut done, changes) = judge(work, rows, &limits);
+            if changes.is_empty() {
+                session.roll_back().await;
+                return Ok(done);
+            }
+            let pruned = flush::apply(session, &changes, now_ms).await?;
+            tell_pruned(&mut done, pruned);
+            Ok(done)
+        })
+    }
+
+    fn now_ms(&mut self) -> Result<u64, StoreError> {
+        self.read(read::now_ms)
+    }
+
+    fn load(&mut self, uid: u64) -> Result<Option<Record>, StoreError> {
+        self.read(async |session| read::record(session, uid).await)
+    }
+
+    fn outcome_of(&mut self, id: CommitId) -> Result<Verdict, StoreError> {
+        self.read(async |session| read::commit(session, id).await.map(Verdict::of))
+    }
+
+    fn answer(&mut self, uid: u64, request: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.read(async |session| read::answer(session, uid, request).await)
+    }
+
+    fn unsettled(&mut self, after: u64, limit: u32) -> Result<Vec<Notification>, StoreError> {
+        self.read(async |session| read::unsettled(session, after, limit).await)
+    }
+
+    fn notification(&mut self, id: NotificationId) -> Result<Option<Notification>, StoreError> {
+        self.read(async |session| read::notification(session, id).await)
+    }
+
+    fn pushes(&mut self, uid: u64) -> Result<Vec<Push>, StoreError> {
+        self.read(async |session| read::pushes(session, uid).await)
+    }
+
+    fn dead_letters(&mut self, after: u64, limit: u32) -> Result<Vec<DeadLetter>, StoreError> {
+        self.read(async |session| read::letters(session, after, limit).await)
+    }
+
+    fn history(&mut self, uid: u64) -> Result<Vec<HistoryEntry>, StoreError> {
+        self.read(async |session| read::history(session, uid).await)
+    }
+
+    fn players(&mut self, after: Option<u64>, limit: u32) -> Result<Vec<u64>, StoreError> {
+        self.read(async |session| read::players(session, after, limit).await)
+    }
+}
+
+/// Why a database that was open cannot be opened again: at the moment.
+fn still_lost(error: StoreError) -> StoreError {
+    match error {
+        StoreError::BadPlace { .. } | StoreError::InUse { .. } => {
+            StoreError::StoreUnavailable(error.to_string())
+        }
+        error => error,
+    }
+}
