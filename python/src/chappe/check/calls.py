@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from . import api
 from .evaluate import Dotted, Evaluator, Instance, SystemBase, SystemOf
-from .model import Class, Module, Scope, walk
+from .model import Class, Module, Scope
 
 TIMERS = {"AddTimer", "AddRepeatedTimer"}
 
@@ -63,7 +63,7 @@ class Registration:
 
 def api_calls(module: Module, evaluator: Evaluator) -> Iterator[ApiCall]:
     """All calls on systems in a file, also those that a timer makes."""
-    for node, scope in walk(module.scope):
+    for node, scope in module.everything:
         if not isinstance(node, ast.Call):
             continue
         if isinstance(node.func, ast.Attribute) and node.func.attr in api.CALLS:
@@ -80,7 +80,7 @@ def api_calls(module: Module, evaluator: Evaluator) -> Iterator[ApiCall]:
 def references(module: Module) -> Iterator[tuple[ast.Attribute, Scope]]:
     """Sending methods that are handed on and not called: what is sent through them is not known."""
     called: set[int] = set()
-    for node, scope in walk(module.scope):
+    for node, scope in module.everything:
         if isinstance(node, ast.Call):
             called.add(id(node.func))
             if _called_name(node) in TIMERS and len(node.args) > 1:
@@ -93,7 +93,7 @@ def references(module: Module) -> Iterator[tuple[ast.Attribute, Scope]]:
 def registrations(module: Module, evaluator: Evaluator) -> Iterator[Registration]:
     """All `RegisterSystem` of a file."""
     parents: dict[ast.AST, ast.AST] = {child: node for node in ast.walk(module.source.tree) for child in ast.iter_child_nodes(node)}
-    for node, scope in walk(module.scope):
+    for node, scope in module.everything:
         if not isinstance(node, ast.Call) or _called_name(node) != "RegisterSystem":
             continue
         args, _, _ = bind(("nameSpace", "systemName", "clsPath"), node.args, node.keywords)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from .model import Binding, Class, Module, Scope
 #: Values are hashable: str, int, float, bool, `NONE`, tuples, and the classes below. None stands for "not known".
 Values = frozenset[Any] | None
 MOST = 64
+DEEPEST = 100
 OF_BASE = ("namespace", "systemName")
 
 
@@ -78,8 +79,12 @@ class Evaluator:
         for module in self.modules:
             self.by_half.setdefault(module.half, {})[module.name] = module
         self.registered: dict[Class, list[tuple[str, str]]] = {}
-        self._running: set[tuple[int, int]] = set()
+        #: What is being evaluated now: whoever comes by again goes in a circle (imports may), and nothing is known there.
+        self._running: set[tuple[object, int]] = set()
+        self._cut = 0
+        self._known: dict[tuple[object, int], Values] = {}
         self._bases: dict[Class, list[Class | SystemBase | Dotted | None]] = {}
+        self._mro: dict[Class, list[Class]] = {}
 
     def one(self, node: ast.AST | None, scope: Scope) -> Any:
         """The one value that an expression has, else None."""
@@ -95,15 +100,33 @@ class Evaluator:
 
     def values(self, node: ast.AST | None, scope: Scope) -> Values:
         """All that an expression can be."""
-        key = (id(node), id(scope))
-        if node is None or key in self._running or len(self._running) > 200:
+        if node is None:
+            return None
+        return self._once((id(node), id(scope)), lambda: self._values(node, scope))
+
+    def _once(self, key: tuple[object, int], evaluate: Callable[[], Values]) -> Values:
+        if key in self._known:
+            return self._known[key]
+        if key in self._running or len(self._running) > DEEPEST:
+            self._cut += 1
             return None
         self._running.add(key)
+        cut = self._cut
         try:
-            found = self._values(node, scope)
+            found = evaluate()
         finally:
             self._running.discard(key)
-        return found if found is None or len(found) <= MOST else None
+        found = found if found is None or len(found) <= MOST else None
+        # What went in a circle on its way may come out otherwise when asked from elsewhere.
+        if cut == self._cut:
+            self._known[key] = found
+        return found
+
+    def forget(self) -> None:
+        """To be called when bindings or registrations have changed."""
+        self._known.clear()
+        self._bases.clear()
+        self._mro.clear()
 
     def _values(self, node: ast.AST, scope: Scope) -> Values:
         match node:
@@ -132,13 +155,16 @@ class Evaluator:
             case ast.JoinedStr(values=parts):
                 return self._joined(parts, scope)
             case ast.Lambda():
-                return frozenset([Callable_(_lambda_scope(node, scope), False)])
+                return frozenset([Callable_(scope.module.scope_of(node, scope), False)])
             case ast.Call():
                 return self._call(node, scope)
         return None
 
     def name(self, name: str, scope: Scope) -> Values:
         """What a name stands for, seen from a scope."""
+        return self._once((name, id(scope)), lambda: self._name(name, scope))
+
+    def _name(self, name: str, scope: Scope) -> Values:
         at: Scope | None = scope
         while at is not None:
             # A class body is seen from itself only, never from its methods.
@@ -168,7 +194,7 @@ class Evaluator:
             case "def":
                 method = scope.cls.methods.get(name) if scope.cls else None
                 assert isinstance(binding.node, (ast.FunctionDef, ast.AsyncFunctionDef))
-                return frozenset([Callable_(method or Scope(scope.module, scope, None, binding.node), False)])
+                return frozenset([Callable_(method or scope.module.scope_of(binding.node, scope), False)])
             case "import":
                 return self._import(binding.dotted, scope.module)
             case "from":
@@ -199,6 +225,9 @@ class Evaluator:
 
     def member(self, cls: Class, attr: str, of_instance: bool) -> Values:
         """A method, a class attribute, or all that is ever assigned to `self.attr`."""
+        return self._once(((attr, of_instance), id(cls)), lambda: self._member(cls, attr, of_instance))
+
+    def _member(self, cls: Class, attr: str, of_instance: bool) -> Values:
         found: list[Values] = []
         for base in self.mro(cls):
             if of_instance and attr in base.self_names:
@@ -212,6 +241,8 @@ class Evaluator:
 
     def mro(self, cls: Class) -> list[Class]:
         """The class and its bases that are the mods' own, depth first."""
+        if cls in self._mro:
+            return self._mro[cls]
         found: list[Class] = []
         todo: list[Class] = [cls]
         while todo:
@@ -219,18 +250,23 @@ class Evaluator:
             if at not in found:
                 found.append(at)
                 todo = [base for base in self.bases(at) if isinstance(base, Class)] + todo
+        if not self._running:
+            self._mro[cls] = found
         return found
 
     def bases(self, cls: Class) -> list[Class | SystemBase | Dotted | None]:
         """The direct bases; None for one that is not known."""
-        if cls not in self._bases:
-            self._bases[cls] = []
-            for node in cls.node.bases:
-                value = self.one(node, cls.scope)
-                if isinstance(node, ast.Name) and node.id == "object" and value is None:
-                    continue
-                self._bases[cls].append(value if isinstance(value, (Class, SystemBase, Dotted)) else None)
-        return self._bases[cls]
+        if cls in self._bases:
+            return self._bases[cls]
+        cut = self._cut
+        found: list[Class | SystemBase | Dotted | None] = []
+        for node in cls.node.bases:
+            value = self.one(node, cls.scope)
+            if value is not None or not (isinstance(node, ast.Name) and node.id == "object"):
+                found.append(value if isinstance(value, (Class, SystemBase, Dotted)) else None)
+        if cut == self._cut:
+            self._bases[cls] = found
+        return found
 
     def roles(self, cls: Class) -> set[str]:
         """The roles of the system classes that it derives from."""
@@ -385,10 +421,6 @@ def _method(scope: Scope, of_instance: bool) -> Callable_:
     if "staticmethod" in marks:
         return Callable_(scope, False)
     return Callable_(scope, of_instance or "classmethod" in marks)
-
-
-def _lambda_scope(node: ast.Lambda, scope: Scope) -> Scope:
-    return Scope(scope.module, scope, None, node)
 
 
 def _last(node: ast.expr) -> str:

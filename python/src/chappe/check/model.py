@@ -74,7 +74,7 @@ class Class:
         self.inner = Scope(self.scope.module, self.scope, self)
         for statement in _statements(self.node.body):
             if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                self.methods[statement.name] = Scope(self.scope.module, self.inner, None, statement)
+                self.methods[statement.name] = self.scope.module.scope_of(statement, self.inner)
 
     @property
     def name(self) -> str:
@@ -106,6 +106,7 @@ class Module:
     source: Source
     scope: Scope = field(init=False)
     classes: dict[ast.ClassDef, Class] = field(default_factory=dict)
+    scopes: dict[ast.AST, Scope] = field(default_factory=dict)
     assigned_from_outside: bool = False
 
     def __post_init__(self) -> None:
@@ -120,6 +121,17 @@ class Module:
         if node not in self.classes:
             self.classes[node] = Class(node, scope)
         return self.classes[node]
+
+    def scope_of(self, node: Function, parent: Scope) -> Scope:
+        """The scope of that function, made once."""
+        if node not in self.scopes:
+            self.scopes[node] = Scope(self, parent, None, node)
+        return self.scopes[node]
+
+    @cached_property
+    def everything(self) -> list[tuple[ast.AST, Scope]]:
+        """Every node of the file together with the scope that its names are looked up in."""
+        return list(walk(self.scope))
 
     def place(self, node: ast.AST) -> tuple[str, int, int]:
         return (self.file, *self.source.place(node))
@@ -158,10 +170,7 @@ def _walk(node: ast.AST, scope: Scope) -> Iterator[tuple[ast.AST, Scope]]:
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
         for outer in [*node.args.defaults, *getattr(node, "decorator_list", [])]:
             yield from _walk(outer, scope)
-        inner = scope.cls.methods.get(node.name) if scope.cls and not isinstance(node, ast.Lambda) else None
-        if inner is None or inner.function is not node:
-            inner = Scope(scope.module, scope, None, node)
-        yield from walk(inner)
+        yield from walk(scope.module.scope_of(node, scope))
         return
     for child in ast.iter_child_nodes(node):
         yield from _walk(child, scope)

@@ -13,7 +13,7 @@ from .calls import ApiCall, Registration, Who, api_calls, enclosing_class, refer
 from .evaluate import Evaluator
 from .finding import Finding, Summary
 from .layout import Half, Layout, Mod, Node, client_nodes, nodes_of_mods, serves
-from .model import Binding, Class, Module, dotted_name, walk
+from .model import Binding, Class, Module, dotted_name
 from .source import Unreadable, parse
 
 Names = frozenset[tuple[str, str]]
@@ -45,7 +45,9 @@ class Network:
             self._read(half)
         self.evaluator = Evaluator(self.modules)
         self._mark_assigned_from_outside()
+        self.evaluator.forget()
         self._register()
+        self.evaluator.forget()
         self.calls = [call for module in self.modules for call in api_calls(module, self.evaluator)]
 
     @classmethod
@@ -79,11 +81,16 @@ class Network:
 
     def family(self, cls: Class) -> list[Class]:
         """The class and all that derive from it."""
-        return [other for other in self._all_classes if cls in self.evaluator.mro(other)]
+        return self._families.get(cls, [cls])
 
     @cached_property
-    def _all_classes(self) -> list[Class]:
-        return [cls for module in self.modules for cls in module.classes.values()]
+    def _families(self) -> dict[Class, list[Class]]:
+        found: dict[Class, list[Class]] = {}
+        for module in self.modules:
+            for other in module.classes.values():
+                for cls in self.evaluator.mro(other):
+                    found.setdefault(cls, []).append(other)
+        return found
 
     def registered_as(self, cls: Class) -> list[Registration]:
         """How the class or one that derives from it is registered."""
@@ -147,7 +154,7 @@ class Network:
     def _mark_assigned_from_outside(self) -> None:
         """Names that some function or other module assigns to are no constants."""
         for module in self.modules:
-            for node, scope in walk(module.scope):
+            for node, scope in module.everything:
                 if isinstance(node, ast.Global):
                     for name in node.names:
                         module.scope.names.setdefault(name, []).append(Binding("unknown", node, module.scope))

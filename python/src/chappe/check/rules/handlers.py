@@ -44,7 +44,7 @@ def handlers(network: Network) -> Iterator[Finding]:
 
 
 def _functions(network: Network, module: Module) -> Iterator[Finding]:
-    for node, scope in walk(module.scope):
+    for node, scope in module.everything:
         if not isinstance(node, ast.Call) or node.keywords or any(isinstance(arg, ast.Starred) for arg in node.args):
             continue
         called = network.evaluator.one(node.func, scope)
@@ -147,10 +147,9 @@ def _returns_nothing(scope: Scope) -> bool:
     function = scope.function
     if not isinstance(function, ast.FunctionDef) or function.decorator_list:
         return False
-    inner = Scope(scope.module, scope.parent, None, function)
-    for node, at in walk(inner):
+    for node, at in walk(scope):
         if isinstance(node, (ast.Yield, ast.YieldFrom)):
             return False
-        if isinstance(node, ast.Return) and node.value is not None and at is inner:
+        if isinstance(node, ast.Return) and node.value is not None and at is scope:
             return False
     return True

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ..calls import ApiCall
 from ..evaluate import Dotted
 from ..finding import Finding
-from ..model import Scope, walk
+from ..model import Scope
 from ..network import Network
 
 UID, PLAYER, SERVER_ID, PROXY = "uid", "playerId", "server id", "proxy id"
@@ -58,7 +58,7 @@ def mixed_ids(network: Network) -> Iterator[Finding]:
             if param in call.args:
                 yield from _compare(network, call.args[param], call.scope, wanted, call.name, _shown(call, param))
     for module in network.modules:
-        for node, scope in walk(module.scope):
+        for node, scope in module.everything:
             if isinstance(node, ast.Call):
                 called = network.evaluator.one(node.func, scope)
                 name = called.name.rsplit(".", 1)[-1] if isinstance(called, Dotted) and "." in called.name else ""

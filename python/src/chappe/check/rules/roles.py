@@ -9,7 +9,6 @@ from .. import api
 from ..calls import ApiCall, enclosing_class
 from ..evaluate import Dotted
 from ..finding import Finding
-from ..model import walk
 from ..network import Network
 from ..suggest import did_you_mean
 
@@ -55,7 +54,7 @@ def _signature(spec: api.Call) -> str:
 def _modules(network: Network) -> Iterator[Finding]:
     """Functions of a module that another role has: `lobbyGame.netgameApi` on a service."""
     for module in network.modules:
-        for node, scope in walk(module.scope):
+        for node, scope in module.everything:
             if not isinstance(node, ast.Call) or not isinstance(node.func, (ast.Attribute, ast.Name)):
                 continue
             cls = enclosing_class(scope)
