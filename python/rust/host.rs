@@ -37,6 +37,7 @@ impl ModHost for Host {
                 entry.set_item("app_version", on.entry.app_version.as_deref())?;
                 entry.set_item("ip", on.entry.ip.as_str())?;
                 entry.set_item("port", on.entry.port)?;
+                entry.set_item("http_port", on.entry.http_port)?;
                 self.python.call_method1(py, "load", (node, entry)).map(drop)
             };
             load().map_err(|error| text(py, &error))

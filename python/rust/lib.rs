@@ -4,12 +4,17 @@
 //! host     the command, and the way to the mods     node    the node: players, timers, look-ups, the master
 //! deliver  each call into Python                    system  listens, sends, asks, answers
 //! value    data between Python and MessagePack             client  a player's connection, for bots and tests
+//! cluster  a cluster in this process, on virtual time      door    its proxy, without sockets
 //! ```
 //!
 //! The node's loop has the interpreter's main thread, and gives the interpreter up while it waits and moves bytes.
 
 mod client;
+#[cfg(feature = "testing")]
+mod cluster;
 mod deliver;
+#[cfg(feature = "testing")]
+mod door;
 mod host;
 mod node;
 mod system;
@@ -67,6 +72,8 @@ fn decode(data: &[u8]) -> PyResult<Py<PyAny>> {
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<node::Node>()?;
     module.add_class::<client::Client>()?;
+    #[cfg(feature = "testing")]
+    module.add_class::<cluster::Cluster>()?;
     module.add_class::<node::Post>()?;
     module.add_class::<node::Timer>()?;
     module.add_class::<system::System>()?;

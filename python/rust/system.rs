@@ -118,10 +118,10 @@ impl System {
         sent(self.system.push(row, NodeId(proxy), PushTo::Uid(uid), &topic, &Out::new(data)))
     }
 
-    /// Asks one provider of a module. callback(answer, None) or callback(None, (reason, text)) is called once,
-    /// never before this call has returned; without a callback no answer is wanted. With a key, the same key asks
-    /// the same provider. The timeout is in seconds.
-    #[pyo3(signature = (row, module, method, args, timeout, callback = None, key = None))]
+    /// Asks one provider of a module. callback(True, answer) or callback(False, None) is called once, never before
+    /// this call has returned; with `reasons`, the latter gets (reason, text) instead of None. Without a callback no
+    /// answer is wanted. With a key, the same key asks the same provider. The timeout is in seconds.
+    #[pyo3(signature = (row, module, method, args, timeout, callback = None, key = None, reasons = false))]
     #[expect(clippy::too_many_arguments, reason = "one argument each of the documented call")]
     fn request(
         &self,
@@ -132,6 +132,7 @@ impl System {
         timeout: f64,
         callback: Option<Py<PyAny>>,
         key: Option<Vec<u8>>,
+        reasons: bool,
     ) -> PyResult<()> {
         let row = row_of(row)?;
         let timeout = Duration::try_from_secs_f64(timeout.clamp(0.0, 86_400.0))
@@ -147,9 +148,13 @@ impl System {
         let finish = move |reply: chappe::Reply<'_>| {
             let reply = reply.and_then(|data| data.parse::<In>().map_err(chappe::Failure::from));
             deliver.run(&about, |py| match reply {
-                Ok(data) => callback.call1(py, (data.0, py.None())).map(drop),
+                Ok(data) => callback.call1(py, (true, data.0)).map(drop),
+                Err(failure) if reasons => {
+                    callback.call1(py, (false, (failure.reason.as_str(), failure.message))).map(drop)
+                }
                 Err(failure) => {
-                    callback.call1(py, (py.None(), (failure.reason.as_str(), failure.message))).map(drop)
+                    tracing::info!(request = about, %failure, "a request came to nothing");
+                    callback.call1(py, (false, py.None())).map(drop)
                 }
             });
         };

@@ -53,8 +53,9 @@ class System:
         method: str,
         args: Any,
         timeout: float,
-        callback: Outcome | None = None,
+        callback: Callable[[bool, Any], object] | None = None,
         key: bytes | None = None,
+        reasons: bool = False,
     ) -> None: ...
     def register(self, row: int, module: str, method: str, handler: Callable[[int, int, Any], object]) -> None: ...
 

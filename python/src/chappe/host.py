@@ -32,7 +32,8 @@ class Host:
 
         self.node = node
         logs.start()
-        runtime = Runtime(node, Path(entry["deploy"]))
+        http = (entry["ip"], entry["http_port"]) if entry["http_port"] else None
+        runtime = Runtime(node, Path(entry["deploy"]), http)
         runtime.install()
         runtime.load([Path(directory) for directory in entry["mods"]])
         node.on_leave(runtime.leave)

@@ -45,10 +45,13 @@ class Cluster:
     """A running ``chappe up``."""
 
     def __init__(self, directory: Path, deploy: dict[str, Any]) -> None:
-        self.http, self.ws = free_ports(2)
+        self.http, self.ws, self.service_http = free_ports(3)
         deploy["master"].setdefault("port", self.http)
         for proxy in deploy.get("proxy", []):
             proxy.setdefault("port", self.ws)
+        for service in deploy.get("service", []):
+            if service.get("http_port") == "free":
+                service["http_port"] = self.service_http
         self.file = directory / "deploy.json"
         self.file.write_text(json.dumps(deploy))
         self.environ = {**os.environ, "XDG_RUNTIME_DIR": str(directory), "CHAPPE_PYTHON": sys.executable}
@@ -131,9 +134,9 @@ class Cluster:
             assert time.monotonic() < end, f"{names} did not all come to {module}: {heard}"
             time.sleep(0.02)
 
-    def post(self, url: str, body: bytes) -> bytes:
-        """POST to the master's control port."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.http}{url}", data=body, timeout=PATIENCE) as answer:
+    def post(self, url: str, body: bytes, port: int | None = None) -> bytes:
+        """POST to the master's control port, or another."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{port or self.http}{url}", data=body, timeout=PATIENCE) as answer:
             return answer.read()
 
     def stop(self) -> int:

@@ -23,7 +23,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         "lobby": [{"serverid": 10, "mods": REC}, {"serverid": 11, "mods": REC}],
         "service": [
             {"serverid": 30, "type": "rec_a", "mods": REC},
-            {"serverid": 31, "type": "rec_b", "mods": [REC]},
+            {"serverid": 31, "type": "rec_b", "mods": [REC], "http_port": "free"},
         ],
     }
     cluster = Cluster(tmp_path_factory.mktemp("rows"), deploy).ready()

@@ -147,3 +147,9 @@ def test_destroy_runs_when_the_node_leaves(start: Start) -> None:
     cluster = start(layout).ready()
     assert cluster.stop() == 0
     assert any("再见" in line for line in cluster.output)
+
+
+def test_a_stuck_node_is_known_to_the_master(network: Cluster) -> None:
+    network.do("rec_a", "NotifyToServiceNode", 31, "Spin", {"seconds": 7.0})
+    network.line("node=31", "stuck")
+    network.heard("rec_b")

@@ -260,6 +260,15 @@ def test_a_url_of_the_master_answers(network: Cluster) -> None:
     assert got == {"got": "正文", "cluster": "rows"}
 
 
+def test_a_url_of_a_service_answers_once(network: Cluster) -> None:
+    assert network.outcome("rec_a", "OpenHttp")[2] == "node 30 has no `http_port` in deploy.json"
+    network.do("rec_b", "OpenHttp")
+    assert network.post("/echo", "正文".encode(), network.service_http).decode() == "正文!"
+    assert ["http", [True, False]] in network.heard("rec_b", "http")
+    with pytest.raises(OSError, match="404"):
+        network.post("/nothing", b"", network.service_http)
+
+
 def test_the_log_of_a_mod_stands_in_the_nodes_log(network: Cluster) -> None:
     network.do("rec_b", "Log", "日志 100%")
     assert "日志 100%" in network.line("日志")

@@ -7,12 +7,15 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chappe import _core, mods
 from chappe.apollo import binding, install, systems
 from chappe.apollo.engine import Engine
 from chappe.apollo.pools import configure
+
+if TYPE_CHECKING:
+    from chappe.apollo.http import HttpPort
 
 ENGINE = ("Minecraft", "Engine")
 """The namespace and the system name of what a node raises itself."""
@@ -24,13 +27,14 @@ REPEAT = 10.0
 class Runtime:
     """The mods of one node, and what the API modules are bound to."""
 
-    def __init__(self, node: _core.Node, deploy: Path) -> None:
+    def __init__(self, node: _core.Node, deploy: Path, http: tuple[str, int] | None = None) -> None:
         self.node = node
         self.side = SIDES[node.role]
         self.deploy = deploy
         self.log = logging.getLogger("chappe.apollo")
         self.binder = binding.Binder()
-        self.pools = configure(post=node.poster(), settings=self.common_config())
+        self.post = node.poster()
+        self.pools = configure(post=self.post, settings=self.common_config())
         self.engine = Engine(self._chat, self._is_mod)
         self.engine_system = node.system(*ENGINE)
         self.systems: dict[tuple[str, str], systems.BaseSystem] = {}
@@ -42,6 +46,8 @@ class Runtime:
         self._mains: list[tuple[object, mods.Script]] = []
         self._roots: tuple[str, ...] = ()
         self._warned: dict[str, float] = {}
+        self._http = http
+        self._http_port: HttpPort | None = None
 
     def install(self) -> None:
         """Makes the API modules importable."""
@@ -101,6 +107,8 @@ class Runtime:
             self._guarded(f"Destroy of {namespace}.{name}", system.Destroy)
             system.UnListenAllEvents()
         self.pools.close()
+        if self._http_port is not None:
+            self._http_port.close()
 
     def _guarded(self, about: str, call: Callable[[], object]) -> None:
         try:
@@ -133,6 +141,16 @@ class Runtime:
         if cls.Update is not systems.BaseSystem.Update:
             self.node.on_update(system.Update, f"Update of {namespace}.{name}")
         return system
+
+    def http_port(self) -> HttpPort:
+        """The node's own HTTP port, opened when it is first asked for. Raises RuntimeError when it has none."""
+        if self._http is None:
+            raise RuntimeError(f"node {self.node.id} has no `http_port` in deploy.json")
+        if self._http_port is None:
+            from chappe.apollo.http import HttpPort
+
+            self._http_port = HttpPort(self._http, self.post)
+        return self._http_port
 
     def warn_of(self, text: str) -> None:
         """Warns, of the same thing once in ten seconds."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from chappe.apollo.callables import check
+
 if TYPE_CHECKING:
     from chappe.apollo.common import CommonNetgameApi
     from chappe.apollo.runtime import Runtime
@@ -83,11 +85,20 @@ class NetgameApi:
 
 
 class ServiceHttp:
-    """A service's own HTTP port (``http_port``)."""
+    """Urls of a service's own HTTP port (``http_port`` in deploy.json)."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
     def RegisterServiceHttp(self, url: str, instance: object, func: Callable[[int, Any], object]) -> None:
-        """Raises NotImplementedError: a service has no HTTP port of its own yet; the master has."""
-        raise NotImplementedError("RegisterServiceHttp: a service has no HTTP port of its own yet; use the master's")
+        """Calls ``func(clientId, requestBody)`` for each POST to ``url``; unanswered for 10 s gives 504.
+
+        Raises RuntimeError when deploy.json gives this node no ``http_port``, OSError when it is taken.
+        """
+        check(f"RegisterServiceHttp({url!r})", func, ("clientId", "requestBody"))
+        self._runtime.http_port().register(url, func)
+
+    def SendHttpResponse(self, clientId: int, body: str | bytes) -> bool:
+        """Answers a request, at once or later; False for a second or late answer, which is dropped with a warning."""
+        data = body if isinstance(body, bytes) else str(body).encode("utf-8")
+        return self._runtime.http_port().respond(clientId, data)

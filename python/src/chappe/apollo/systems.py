@@ -169,17 +169,9 @@ class RpcSystem(BaseSystem):
         if method is None:
             raise TypeError(f"{call}: which method of {module!r}? (event, or method)")
         seconds = 2.0 if timeout is None else float(timeout)
-        if callback is None:
-            self._core.request(row, module, method, args, seconds, None, key)
-            return
-        check(f"{call}({module!r}, {method!r})", callback, ("suc", "data"))
-
-        def finish(data: Any, failure: tuple[str, str] | None) -> None:
-            if failure is not None:
-                self._runtime.log.info("%s(%r, %r): %s: %s", call, module, method, *failure)
-            callback(failure is None, data)
-
-        self._core.request(row, module, method, args, seconds, finish, key)
+        if callback is not None:
+            check(call, callback, ("suc", "data"))
+        self._core.request(row, module, method, args, seconds, callback, key)
 
     def ResponseToServer(self, serverId: int, callbackId: int, eventData: Any) -> bool:
         """Row 18: answers a request. False, with a warning, for an id that is not open: answered before, of another

@@ -1,6 +1,7 @@
 import server.extraServiceApi as serviceApi
 import service.serverManager as serverManager
 import service.serviceConf as serviceConf
+import service.serviceHttp as serviceHttp
 from service.asyncore_with_timer import CallLater
 from RecScript.recorder import Recorder
 
@@ -42,6 +43,13 @@ class RecServiceSystem(serviceApi.GetServiceSystemCls(), Recorder):
 
     def OnNever(self, serverId, callbackId, args):
         pass
+
+    def OpenHttp(self):
+        serviceHttp.RegisterServiceHttp("/echo", self, self.OnHttp)
+
+    def OnHttp(self, clientId, requestBody):
+        first = serviceHttp.SendHttpResponse(clientId, requestBody + "!")
+        self.heard.append(["http", [first, serviceHttp.SendHttpResponse(clientId, "again")]])
 
     def Servers(self):
         return [
