@@ -68,7 +68,7 @@ def run(package: str, folder: Path) -> bool:
     print(f"{package}: {passed} of {result['run']} pass ({count:,} lines; {refused} of {files} files do not compile on Python 3)")
     explained, met, fine = EXPLAINED.get(name, {}), set(), True
     for test, error in result["failed"]:
-        part = next((part for part in explained if part in test), None)
+        part = next((part for part in sorted(explained, key=len, reverse=True) if part in test), None)
         if part is None:
             print(f"  NOT EXPLAINED {test}: {error}")
             fine = False

@@ -40,7 +40,9 @@ def _pygments(folder: Path) -> Iterator[unittest.TestSuite]:
     sys.path.insert(0, str(folder / "tests"))
     for path in sorted((folder / "tests").glob("test_*.py")):
         BUILTINS["testfile"] = path.name
-        yield unittest.defaultTestLoader.loadTestsFromModule(__import__(path.stem))
+        module = __import__(path.stem)
+        module.testfile = path.name
+        yield unittest.defaultTestLoader.loadTestsFromModule(module)
 
 
 def _dateutil(folder: Path) -> Iterator[unittest.TestSuite]:
