@@ -204,3 +204,36 @@ def test_raising_an_old_style_class_gives_no_advice(run):
 def test_complex_numbers_are_ordered(value):
     with pytest.raises(TypeError, match="no ordering relation"):
         value("1j < 2")
+
+
+def test_the_variable_of_a_list_comprehension_is_gone(run):
+    module = run("""
+        l = [x for x in 1, 2, 3]
+        def f():
+            m = [(a, b) for a, (b, c) in [(1, (2, 3))] if b for d in [4]]
+            return a, b, c, d, m, [i for i in [k for k in range(2)]]
+        r = (x, f())
+        class A:
+            l = [y for y in (1, 2)]
+    """)
+    assert module["r"] == (3, (1, 2, 3, 4, [(1, 2)], [0, 1]))
+
+
+def test_a_class_comprehension_is_refused_without_a_name(run):
+    with pytest.raises(NameError, match="name 'n' is not defined"):
+        run("class A:\n    n = 2\n    l = [n for _ in (1, 2)]")
+
+
+def test_exec_in_a_function_binds_no_local(run):
+    with pytest.raises(NameError, match="name 'made' is not defined"):
+        run("def f():\n    exec 'made = 1'\n    return made\nf()")
+
+
+def test_a_removed_module_is_not_named(run):
+    with pytest.raises(ModuleNotFoundError, match="No module named 'compiler'"):
+        run("import compiler")
+
+
+def test_bytes_of_a_library_join_text_silently(value):
+    with pytest.raises(TypeError, match="can only concatenate str"):
+        value("'a' + b", b=b"x")

@@ -33,7 +33,7 @@ Mode = Literal["auto", "always", "never"]
 def _version() -> bytes:
     """Of the translation: the hash of what makes it, so that no kept code outlives a change."""
     found = hashlib.sha256(importlib.util.MAGIC_NUMBER + fissix.__version__.encode())
-    for name in ("source", "syntax", "literals", "semantics"):
+    for name in ("source", "syntax", "literals", "leaks", "semantics"):
         found.update((Path(__file__).parent / f"{name}.py").read_bytes())
     return found.digest()
 

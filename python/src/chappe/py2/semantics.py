@@ -10,6 +10,7 @@ import ast
 import re
 import warnings
 
+from .leaks import keep_variables
 from .syntax import MARK, to_python3
 
 ATTRIBUTES = frozenset(
@@ -42,6 +43,7 @@ def to_tree(text: str, filename: str, mode: str = "exec") -> ast.Module | ast.Ex
         error.offset = error.end_offset = None
         raise
     division = re.search(r"^from\s+__future__\s+import\s[^#]*?\bdivision\b", text, re.M) is not None
+    keep_variables(tree)
     tree = _Meaning(division).visit(tree)
     _place(tree)
     return tree
