@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from . import api
-from .evaluate import Dotted, Evaluator, Instance, SystemBase, SystemOf
+from .evaluate import Evaluator
 from .model import Class, Module, Scope
+from .values import Dotted, Instance, SystemBase, SystemOf
 
 TIMERS = {"AddTimer", "AddRepeatedTimer"}
 

@@ -4,70 +4,17 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from . import api
+from .arguments import Arguments
 from .layout import Half
 from .model import Binding, Class, Module, Scope
+from .values import NONE, Callable_, Dotted, Instance, SystemBase, SystemOf, Table, Values
 
-#: Values are hashable: str, int, float, bool, `NONE`, tuples, and the classes below. None stands for "not known".
-Values = frozenset[Any] | None
 MOST = 64
 DEEPEST = 100
 OF_BASE = ("namespace", "systemName")
-
-
-@dataclass(frozen=True)
-class Nothing:
-    """Python's None, as a value."""
-
-
-@dataclass(frozen=True)
-class Dotted:
-    """A module or a member of it that is not the mods' own, under its name in the API (without `mod.`)."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class Instance:
-    """An object of a class of the mods."""
-
-    cls: Class
-
-
-@dataclass(frozen=True)
-class Callable_:
-    """A function or method of the mods. `bound`: its first parameter is given already."""
-
-    scope: Scope
-    bound: bool
-
-
-@dataclass(frozen=True)
-class SystemBase:
-    """The base class of systems of a role."""
-
-    role: str
-
-
-@dataclass(frozen=True)
-class SystemOf:
-    """What `GetSystem(namespace, name)` answers."""
-
-    namespace: str
-    name: str
-
-
-@dataclass(frozen=True)
-class Table:
-    """A dict of constants."""
-
-    items: tuple[tuple[Any, Any], ...]
-
-
-NONE = Nothing()
 
 
 class Evaluator:
@@ -81,6 +28,7 @@ class Evaluator:
         self.registered: dict[Class, list[tuple[str, str]]] = {}
         #: What is being evaluated now: whoever comes by again goes in a circle (imports may), and nothing is known there.
         self._running: set[tuple[object, int]] = set()
+        self._arguments = Arguments(self, self.modules)
         self._cut = 0
         self._known: dict[tuple[object, int], Values] = {}
         self._bases: dict[Class, list[Class | SystemBase | Dotted | None]] = {}
@@ -323,14 +271,15 @@ class Evaluator:
         assert function is not None and isinstance(binding.node, ast.arg)
         args = [*function.args.posonlyargs, *function.args.args]
         if cls is None or binding.node not in args:
-            return None
+            return self._arguments.of(binding)
         index = args.index(binding.node)
         if index == 0:
             return frozenset([Instance(cls)])
         if index in (1, 2) and isinstance(function, ast.FunctionDef) and function.name == "__init__":
             names = self.registered.get(cls, [])
-            return frozenset(pair[index - 1] for pair in names) or None
-        return None
+            if names:
+                return frozenset(pair[index - 1] for pair in names)
+        return self._arguments.of(binding)
 
     def _call(self, node: ast.Call, scope: Scope) -> Values:
         called = self.one(node.func, scope)

@@ -106,6 +106,8 @@ def unsent_events(network: Network) -> Iterator[Finding]:
         if not (listener.namespaces and listener.systems and listener.events):
             continue
         if max(map(len, (listener.namespaces, listener.systems, listener.events))) > 1:
+            # One call for several events: which of them is meant on which node is not known.
+            network.not_constant(listener.call.place)
             continue
         pair = (next(iter(listener.namespaces)), next(iter(listener.systems)))
         event = next(iter(listener.events))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from .. import api
 from ..calls import TIMERS
-from ..evaluate import Callable_, Dotted, Instance, Nothing, SystemOf, Table
+from ..values import Callable_, Dotted, Instance, Nothing, SystemOf, Table
 from ..finding import Finding
 from ..model import Module, Scope, walk
 from ..network import Network

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from ..calls import ApiCall
-from ..evaluate import Dotted
+from ..values import Dotted
 from ..finding import Finding
 from ..model import Scope
 from ..network import Network

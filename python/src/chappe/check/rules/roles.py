@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from .. import api
 from ..calls import ApiCall, enclosing_class
-from ..evaluate import Dotted
+from ..values import Dotted
 from ..finding import Finding
 from ..network import Network
 from ..suggest import did_you_mean
