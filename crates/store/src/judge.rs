@@ -230,7 +230,7 @@ impl<'a> Judge<'a> {
             deleted: self.deleted.into_iter().collect(),
             players: self.players.changes().map(|(uid, row)| player_write(uid, row)).collect(),
             history: self.history.into_iter().map(|((uid, slot), entry)| (uid, slot, entry)).collect(),
-            notifications: self.notifications.changes().map(|(id, row)| note_write(id, row)).collect(),
+            notifications: note_writes(self.notifications),
             answers: self
                 .answers
                 .changes()
@@ -271,6 +271,15 @@ fn player_write(uid: u64, row: Option<PlayerRow>) -> PlayerWrite {
         }
         Some(PlayerRow { epoch, version, owner, .. }) => PlayerWrite::Head { uid, epoch, version, owner },
     }
+}
+
+fn note_writes(notifications: Overlay<NotificationId, NoteRow>) -> Vec<NoteWrite> {
+    let fresh = |row: &NoteRow| row.fresh.is_some();
+    // An id that was settled and used again within the flush: its old row goes first.
+    let again = notifications.written().filter(|(id, row)| fresh(row) && notifications.was_there(id));
+    let mut writes: Vec<_> = again.map(|(id, _)| NoteWrite::Gone(*id)).collect();
+    writes.extend(notifications.changes().map(|(id, row)| note_write(id, row)));
+    writes
 }
 
 fn note_write(id: NotificationId, row: Option<NoteRow>) -> NoteWrite {

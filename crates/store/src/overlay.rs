@@ -46,4 +46,14 @@ impl<K: Ord + Clone, V> Overlay<K, V> {
         let read = self.read;
         self.written.into_iter().filter(move |(key, row)| row.is_some() || read.contains_key(key))
     }
+
+    /// The rows to write.
+    pub(crate) fn written(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.written.iter().filter_map(|(key, row)| row.as_ref().map(|row| (key, row)))
+    }
+
+    /// Was the row there before the flush?
+    pub(crate) fn was_there(&self, key: &K) -> bool {
+        self.read.contains_key(key)
+    }
 }

@@ -1,5 +1,5 @@
-CREATE TABLE counter (only {int} PRIMARY KEY, value {int} NOT NULL) {plain};
-INSERT INTO counter (only, value) VALUES (0, 0);
+CREATE TABLE counter (id {int} PRIMARY KEY, value {int} NOT NULL) {plain};
+INSERT INTO counter (id, value) VALUES (0, 0);
 
 CREATE TABLE players (
     uid {int} PRIMARY KEY,

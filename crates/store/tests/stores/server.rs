@@ -1,0 +1,133 @@
+//! A PostgreSQL server of our own: unprivileged, on a Unix socket in a temporary directory, stopped at the end.
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, Uid};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+pub(crate) struct Server {
+    dir: tempfile::TempDir,
+    bin: PathBuf,
+    child: Option<Child>,
+}
+
+impl Server {
+    /// Starts one. `None`, and a line that says so, where PostgreSQL cannot be had; a failure where
+    /// `CHAPPE_REQUIRE_POSTGRES=1`.
+    pub(crate) fn start() -> Option<Server> {
+        let Some(bin) = programs() else {
+            let required = std::env::var("CHAPPE_REQUIRE_POSTGRES").is_ok_and(|value| value == "1");
+            assert!(!required, "PostgreSQL is not installed: scripts/ensure-deb.sh postgresql");
+            eprintln!("SKIPPED: PostgreSQL is not installed, its store was not tested");
+            return None;
+        };
+        let dir = tempfile::Builder::new().prefix("chappe-pg-").tempdir_in("/tmp").unwrap();
+        if Uid::effective().is_root() {
+            assert!(Command::new("chown").arg(user()).arg(dir.path()).status().unwrap().success());
+        }
+        let data = dir.path().join("data");
+        let made = unprivileged(&bin.join("initdb"))
+            .args(["--auth=trust", "--username=chappe", "--encoding=UTF8", "--no-locale", "--no-sync", "-D"])
+            .arg(&data)
+            .current_dir(dir.path())
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let mut server = Server { dir, bin, child: None };
+        server.run();
+        Some(server)
+    }
+
+    pub(crate) fn run(&mut self) {
+        // What a killed one left behind.
+        drop(std::fs::remove_file(self.dir.path().join("data/postmaster.pid")));
+        let child = unprivileged(&self.bin.join("postgres"))
+            .arg("-D")
+            .arg(self.dir.path().join("data"))
+            .arg("-k")
+            .arg(self.dir.path())
+            .args(["-c", "listen_addresses=", "-c", "fsync=on", "-c", "logging_collector=off"])
+            .current_dir(self.dir.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        self.child = Some(child);
+        let patience = Instant::now() + Duration::from_secs(60);
+        while !self.answers() {
+            assert!(Instant::now() < patience, "PostgreSQL does not come up");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn answers(&self) -> bool {
+        let told = Command::new(self.bin.join("pg_isready")).arg("-h").arg(self.dir.path()).output().unwrap();
+        told.status.success()
+    }
+
+    /// Kills it and all of its processes at once, as a crash would.
+    pub(crate) fn crash(&mut self) {
+        self.stop(Signal::SIGQUIT);
+    }
+
+    fn stop(&mut self, signal: Signal) {
+        if let Some(mut child) = self.child.take() {
+            kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), signal).unwrap();
+            drop(child.wait());
+        }
+    }
+
+    /// A new database.
+    pub(crate) fn database(&self, name: &str) -> String {
+        execute(&self.url("postgres"), &format!("CREATE DATABASE \"{name}\""));
+        self.url(name)
+    }
+
+    fn url(&self, database: &str) -> String {
+        format!("host={} user=chappe dbname='{database}'", self.dir.path().display())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop(Signal::SIGINT);
+    }
+}
+
+pub(crate) fn execute(url: &str, sql: &str) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
+        let driven = tokio::spawn(connection);
+        client.batch_execute(sql).await.unwrap();
+        drop(client);
+        driven.await.unwrap().unwrap();
+    });
+}
+
+/// Where Debian, or the PATH, has the server's programs.
+fn programs() -> Option<PathBuf> {
+    let debian = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut places: Vec<PathBuf> = debian.map(|version| version.path().join("bin")).collect();
+    places.sort();
+    places.reverse();
+    places.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+    places.into_iter().find(|bin| bin.join("initdb").exists() && bin.join("postgres").exists())
+}
+
+/// PostgreSQL refuses to run as root.
+fn unprivileged(program: &Path) -> Command {
+    if !Uid::effective().is_root() {
+        return Command::new(program);
+    }
+    let user = user();
+    let mut command = Command::new("setpriv");
+    command.arg(format!("--reuid={user}")).args(["--regid=nogroup", "--clear-groups", "--"]).arg(program);
+    command
+}
+
+fn user() -> &'static str {
+    let there = nix::unistd::User::from_name("postgres").is_ok_and(|user| user.is_some());
+    if there { "postgres" } else { "nobody" }
+}
