@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from world import World  # noqa: E402
+from check_world import World  # noqa: E402
 
 
 @pytest.fixture

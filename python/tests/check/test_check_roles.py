@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from world import World
+from check_world import World
 
 
 def test_a_call_of_another_role_is_told_with_the_right_one(world: World) -> None:

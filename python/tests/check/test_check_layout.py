@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from world import World
+from check_world import World
 
 
 def test_a_key_twice_a_null_and_a_trailing_comma_are_told(world: World) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from world import World
+from check_world import World
 
 
 def test_a_misspelt_module_is_told(world: World) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from world import World
+from check_world import World
 
 ENGINE = "api.GetEngineNamespace(), api.GetEngineSystemName()"
 
