@@ -12,7 +12,7 @@ import re
 import sys
 import types
 from collections.abc import Callable, ItemsView, KeysView, ValuesView
-from typing import Any, NoReturn
+from typing import Any
 
 from . import bytestr, text
 
@@ -277,14 +277,19 @@ def items(owner: Any) -> Any:
 
 # attributes
 
+_MISSING = object()
+
 
 def _listing(name: str) -> Callable[[Any], Any]:
+    view = getattr(dict, name)
+
     def attribute(owner: Any) -> Any:
+        if type(owner) is dict:
+            return functools.partial(list, view(owner))
         method = getattr(owner, name)
         if not callable(method) or _is_translated(method):
             return method
 
-        @functools.wraps(method)
         def listed(*args: Any, **options: Any) -> Any:
             result = method(*args, **options)
             return list(result) if type(result) is not list and isinstance(result, _VIEWS) else result
@@ -306,7 +311,6 @@ def _reading(name: str) -> Callable[[Any], Any]:
         if not callable(method) or isinstance(method, type):
             return method
 
-        @functools.wraps(method)
         def read(*args: Any, **options: Any) -> Any:
             result = method(*args, **options)
             return result if type(result) is str else bytestr.wrapped(result)
@@ -317,13 +321,17 @@ def _reading(name: str) -> Callable[[Any], Any]:
 
 
 def _iterating(name: str, of: str) -> Callable[[Any], Any]:
+    view = getattr(dict, of)
+
     def attribute(owner: Any) -> Any:
-        try:
+        if type(owner) is dict:
+            return functools.partial(iter, view(owner))
+        found = getattr(owner, name, _MISSING)
+        if found is not _MISSING:
+            return found
+        method = getattr(owner, of, None)
+        if method is None:
             return getattr(owner, name)
-        except AttributeError:
-            method = getattr(owner, of, None)
-            if method is None:
-                raise
         return lambda *args: iter(method(*args))
 
     return attribute
@@ -331,12 +339,10 @@ def _iterating(name: str, of: str) -> Callable[[Any], Any]:
 
 def _renamed(old: str, new: str) -> Callable[[Any], Any]:
     def attribute(owner: Any) -> Any:
-        try:
-            return getattr(owner, old)
-        except AttributeError:
-            if hasattr(owner, new):
-                return getattr(owner, new)
-            raise
+        found = getattr(owner, old, _MISSING)
+        if found is _MISSING:
+            found = getattr(owner, new, _MISSING)
+        return getattr(owner, old) if found is _MISSING else found
 
     return attribute
 
@@ -385,9 +391,6 @@ def _sort(owner: Any) -> Any:
         return functools.partial(sort, owner)
     return owner.sort
 
-
-def _unsupported(what: str) -> NoReturn:
-    raise NotImplementedError(what)
 
 
 OPERATIONS: dict[str, Any] = {

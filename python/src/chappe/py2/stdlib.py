@@ -1,6 +1,6 @@
 """The standard library as Python 2 named it: shims over today's modules, seen by translated code alone.
 
-`RENAMED` says which modules stand for a name; the functions registered with `_extra` add what those no longer have.
+`RENAMED` says which modules stand for a name; the functions registered with `stdlib_extra.extra` add what those no longer have.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def shim(name: str) -> Shim | None:
     if name not in RENAMED:
         return None
     if name not in _shims:
-        from . import stdlib_extra
+        from . import stdlib_binary, stdlib_extra  # noqa: F401
 
         backing = []
         for real in RENAMED[name]:

@@ -9,12 +9,13 @@ from collections.abc import Callable
 from typing import Any
 
 from . import text
-from .bytestr import ByteStr, wrapped
 
 EXTRA: dict[str, Callable[[], dict[str, Any]]] = {}
 
 
-def _extra(*names: str) -> Callable[[Callable[[], dict[str, Any]]], Callable[[], dict[str, Any]]]:
+def extra(*names: str) -> Callable[[Callable[[], dict[str, Any]]], Callable[[], dict[str, Any]]]:
+    """Registers a function that makes what the modules ``names`` had."""
+
     def register(make: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
         for name in names:
             EXTRA[name] = make
@@ -27,7 +28,7 @@ def _nothing(*_args: Any, **_options: Any) -> None:
     return None
 
 
-@_extra("sys")
+@extra("sys")
 def _sys() -> dict[str, Any]:
     return {
         "maxint": sys.maxsize, "setdefaultencoding": _nothing, "getdefaultencoding": lambda: "utf-8", "exc_clear": _nothing,
@@ -37,14 +38,14 @@ def _sys() -> dict[str, Any]:
     }  # fmt: skip
 
 
-@_extra("__builtin__")
+@extra("__builtin__")
 def _builtin() -> dict[str, Any]:
     from .namespace import BUILTINS
 
     return {name: value for name, value in BUILTINS.items() if not name.startswith("_chappe")}
 
 
-@_extra("string")
+@extra("string")
 def _string() -> dict[str, Any]:
     import string
 
@@ -60,7 +61,7 @@ def _string() -> dict[str, Any]:
     }  # fmt: skip
 
 
-@_extra("types")
+@extra("types")
 def _types() -> dict[str, Any]:
     from .namespace import BUILTINS, File
 
@@ -78,7 +79,7 @@ class _OldInstance:
     """The type of instances of classic classes: nothing is one any more."""
 
 
-@_extra("new")
+@extra("new")
 def _new() -> dict[str, Any]:
     return {
         "instancemethod": lambda function, instance, cls=None: function if instance is None else types.MethodType(function, instance),
@@ -120,12 +121,12 @@ class _StringIO(io.StringIO):
     next = io.StringIO.__next__
 
 
-@_extra("StringIO", "cStringIO")
+@extra("StringIO", "cStringIO")
 def _stringio() -> dict[str, Any]:
     return {"StringIO": _StringIO, "InputType": _StringIO, "OutputType": _StringIO, "__all__": ["StringIO"]}
 
 
-@_extra("itertools")
+@extra("itertools")
 def _itertools() -> dict[str, Any]:
     import itertools
 
@@ -135,7 +136,7 @@ def _itertools() -> dict[str, Any]:
     }  # fmt: skip
 
 
-@_extra("json")
+@extra("json")
 def _json() -> dict[str, Any]:
     import json
 
@@ -162,127 +163,7 @@ def _bytes_as_text(value: Any) -> str:
     raise TypeError(f"{value!r} is not JSON serializable")
 
 
-@_extra("hashlib", "md5", "sha")
-def _hashlib() -> dict[str, Any]:
-    import hashlib
-
-    class Hash:
-        """A hash that takes text (its utf-8)."""
-
-        def __init__(self, real: Any) -> None:
-            self._real = real
-
-        def update(self, value: Any) -> None:
-            self._real.update(text.raw(value))
-
-        def copy(self) -> Hash:
-            return Hash(self._real.copy())
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self._real, name)
-
-    def make(name: str) -> Callable[..., Hash]:
-        return lambda value=b"": Hash(hashlib.new(name, text.raw(value)))
-
-    found: dict[str, Any] = {name: make(name) for name in ("md5", "sha1", "sha224", "sha256", "sha384", "sha512")}
-    found["new"] = lambda name=b"", value=b"": make(name)(value) if name in hashlib.algorithms_available else make("md5")(name)
-    found["sha"] = found["sha1"]
-    return found
-
-
-@_extra("hmac")
-def _hmac() -> dict[str, Any]:
-    import hashlib
-    import hmac
-
-    def new(key: Any, message: Any = None, digestmod: Any = None) -> Any:
-        name = digestmod if isinstance(digestmod, str) else getattr(digestmod() if callable(digestmod) else digestmod, "name", "md5")
-        return hmac.new(text.raw(key), None if message is None else text.raw(message), getattr(hashlib, name))
-
-    return {"new": new}
-
-
-def _text_in(module: types.ModuleType, names: str, text_out: bool) -> dict[str, Any]:
-    def wrap(function: Any) -> Callable[..., Any]:
-        def call(value: Any, *args: Any, **options: Any) -> Any:
-            result = function(text.raw(value), *args, **options)
-            return text.or_bytes(result) if text_out and isinstance(result, bytes) else wrapped(result)
-
-        return call
-
-    return {name: wrap(getattr(module, name)) for name in names.split() if hasattr(module, name)}
-
-
-@_extra("base64")
-def _base64() -> dict[str, Any]:
-    import base64
-
-    names = "b64encode b64decode standard_b64encode standard_b64decode urlsafe_b64encode urlsafe_b64decode"
-    found = _text_in(base64, names + " b32encode b32decode b16encode b16decode encodebytes decodebytes", True)
-    return {**found, "encodestring": found["encodebytes"], "decodestring": found["decodebytes"]}
-
-
-@_extra("binascii")
-def _binascii() -> dict[str, Any]:
-    import binascii
-
-    return _text_in(binascii, "hexlify unhexlify b2a_hex a2b_hex b2a_base64 a2b_base64 crc32", True)
-
-
-@_extra("zlib")
-def _zlib() -> dict[str, Any]:
-    import zlib
-
-    return {**_text_in(zlib, "compress crc32 adler32", False), "decompress": lambda data, *a: ByteStr(zlib.decompress(data, *a))}
-
-
-@_extra("struct")
-def _struct() -> dict[str, Any]:
-    import struct
-
-    def pack(form: str, *values: Any) -> ByteStr:
-        return ByteStr(struct.pack(form, *(text.raw(value) if isinstance(value, str) else value for value in values)))
-
-    def unpack(form: str, data: Any) -> Any:
-        if isinstance(data, str):
-            data = data.encode("latin-1") if len(data) == struct.calcsize(form) and max(data, default="") < "\u0100" else text.raw(data)
-        return wrapped(struct.unpack(form, data))
-
-    return {"pack": pack, "unpack": unpack}
-
-
-@_extra("pickle", "cPickle")
-def _pickle() -> dict[str, Any]:
-    import pickle
-
-    def loads(data: Any, **options: Any) -> Any:
-        return pickle.loads(data.encode("latin-1") if isinstance(data, str) else data, **options)
-
-    return {"loads": loads, "dumps": lambda value, protocol=0: ByteStr(pickle.dumps(value, protocol))}
-
-
-@_extra("urllib", "urllib2", "urlparse")
-def _urllib() -> dict[str, Any]:
-    import urllib.parse
-    import urllib.request
-
-    def urlopen(url: Any, data: Any = None, *args: Any, **options: Any) -> Any:
-        return urllib.request.urlopen(url, None if data is None else text.raw(data), *args, **options)
-
-    class Request(urllib.request.Request):
-        def __init__(self, url: str, data: Any = None, *args: Any, **options: Any) -> None:
-            super().__init__(url, None if data is None else text.raw(data), *args, **options)
-
-        def add_data(self, data: Any) -> None:
-            self.data = text.raw(data)
-
-        def get_data(self) -> Any:
-            return self.data
-
-    return {"urlopen": urlopen, "Request": Request, "splitquery": urllib.parse._splitquery}  # type: ignore[attr-defined]
-
-
-@_extra("os")
+@extra("os")
 def _os() -> dict[str, Any]:
     import errno
     import os
@@ -293,7 +174,7 @@ def _os() -> dict[str, Any]:
     return {"path": shim("os.path"), "fdopen": open_, "getcwdu": os.getcwd, "errno": errno, "tmpnam": lambda: __import__("tempfile").mktemp()}
 
 
-@_extra("tempfile")
+@extra("tempfile")
 def _tempfile() -> dict[str, Any]:
     import tempfile
 
@@ -305,7 +186,7 @@ def _tempfile() -> dict[str, Any]:
     return {name: wrap(getattr(tempfile, name)) for name in ("NamedTemporaryFile", "TemporaryFile", "SpooledTemporaryFile")}
 
 
-@_extra("os.path")
+@extra("os.path")
 def _os_path() -> dict[str, Any]:
     import os
 
@@ -318,7 +199,7 @@ def _os_path() -> dict[str, Any]:
     return {"walk": walk}
 
 
-@_extra("calendar")
+@extra("calendar")
 def _calendar() -> dict[str, Any]:
     import calendar
 
@@ -326,14 +207,14 @@ def _calendar() -> dict[str, Any]:
     return {name: int(getattr(calendar, name)) for name in days.split()}
 
 
-@_extra("time")
+@extra("time")
 def _time() -> dict[str, Any]:
     import time
 
     return {"clock": time.process_time}
 
 
-@_extra("operator")
+@extra("operator")
 def _operator() -> dict[str, Any]:
     import operator
 
@@ -347,7 +228,7 @@ def _operator() -> dict[str, Any]:
     }  # fmt: skip
 
 
-@_extra("collections", "UserDict", "UserList", "UserString")
+@extra("collections", "UserDict", "UserList", "UserString")
 def _collections() -> dict[str, Any]:
     import collections
     import collections.abc
@@ -373,26 +254,26 @@ def _collections() -> dict[str, Any]:
     return {**{name: getattr(collections.abc, name) for name in names}, "DictMixin": DictMixin, "IterableUserDict": collections.UserDict}
 
 
-@_extra("sets")
+@extra("sets")
 def _sets() -> dict[str, Any]:
     return {"Set": set, "ImmutableSet": frozenset, "BaseSet": set}
 
 
-@_extra("commands")
+@extra("commands")
 def _commands() -> dict[str, Any]:
     import subprocess
 
     return {"getoutput": subprocess.getoutput, "getstatusoutput": subprocess.getstatusoutput}
 
 
-@_extra("imp")
+@extra("imp")
 def _imp() -> dict[str, Any]:
     from .namespace import BUILTINS
 
     return {"new_module": types.ModuleType, "acquire_lock": _nothing, "release_lock": _nothing, "reload": BUILTINS["reload"]}
 
 
-@_extra("threading")
+@extra("threading")
 def _threading() -> dict[str, Any]:
     import threading
 
@@ -402,7 +283,7 @@ def _threading() -> dict[str, Any]:
     return {"Thread": Thread, "_sleep": __import__("time").sleep}
 
 
-@_extra("unittest")
+@extra("unittest")
 def _unittest() -> dict[str, Any]:
     import unittest
 
@@ -433,7 +314,7 @@ def _unittest() -> dict[str, Any]:
             "_WritelnDecorator": unittest.runner._WritelnDecorator}  # type: ignore[attr-defined]  # fmt: skip
 
 
-@_extra("inspect")
+@extra("inspect")
 def _inspect() -> dict[str, Any]:
     import collections
     import inspect
@@ -442,7 +323,7 @@ def _inspect() -> dict[str, Any]:
     return {"getargspec": lambda function: spec(*inspect.getfullargspec(function)[:4])}
 
 
-@_extra("ConfigParser")
+@extra("ConfigParser")
 def _configparser() -> dict[str, Any]:
     import configparser
 
@@ -468,7 +349,7 @@ def _configparser() -> dict[str, Any]:
             "SafeConfigParser": kind("SafeConfigParser", basic)}  # fmt: skip
 
 
-@_extra("cgi")
+@extra("cgi")
 def _cgi() -> dict[str, Any]:
     import html
     import urllib.parse
@@ -479,12 +360,12 @@ def _cgi() -> dict[str, Any]:
     }  # fmt: skip
 
 
-@_extra("HTMLParser")
+@extra("HTMLParser")
 def _htmlparser() -> dict[str, Any]:
     return {"HTMLParseError": type("HTMLParseError", (Exception,), {})}
 
 
-@_extra("re")
+@extra("re")
 def _re() -> dict[str, Any]:
     import re
 
@@ -509,7 +390,7 @@ def _re() -> dict[str, Any]:
     return {"compile": compile_, "_pattern_type": re.Pattern, **{name: simple(name) for name in ("match", "search", "findall", "finditer")}}
 
 
-@_extra("csv")
+@extra("csv")
 def _csv() -> dict[str, Any]:
     import csv
 
@@ -519,7 +400,7 @@ def _csv() -> dict[str, Any]:
     return {"reader": reader}
 
 
-@_extra("random")
+@extra("random")
 def _random() -> dict[str, Any]:
     import random
 
@@ -528,26 +409,26 @@ def _random() -> dict[str, Any]:
     return {"shuffle": lambda items, rng=None: random.shuffle(items), "div": runtime.div}
 
 
-@_extra("locale")
+@extra("locale")
 def _locale() -> dict[str, Any]:
     import locale
 
     return {"format": locale.format_string}
 
 
-@_extra("platform")
+@extra("platform")
 def _platform() -> dict[str, Any]:
     return {"dist": lambda *a, **k: ("", "", ""), "linux_distribution": lambda *a, **k: ("", "", ""), "python_version": lambda: "2.7.18"}
 
 
-@_extra("gettext")
+@extra("gettext")
 def _gettext() -> dict[str, Any]:
     import gettext
 
     return {"ugettext": gettext.gettext, "lgettext": gettext.gettext}
 
 
-@_extra("array")
+@extra("array")
 def _array() -> dict[str, Any]:
     import array
 
@@ -561,12 +442,12 @@ def _array() -> dict[str, Any]:
     return {"array": Array, "ArrayType": Array}
 
 
-@_extra("exceptions")
+@extra("exceptions")
 def _exceptions() -> dict[str, Any]:
     return {"StandardError": Exception}
 
 
-@_extra("traceback")
+@extra("traceback")
 def _traceback() -> dict[str, Any]:
     import traceback
 
