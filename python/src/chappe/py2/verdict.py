@@ -115,9 +115,9 @@ class _Signs(ast.NodeVisitor):
         self.python3 = True
 
     visit_JoinedStr = visit_AnnAssign = visit_Nonlocal = visit_AsyncFunctionDef = visit_YieldFrom = _only_python3
-    visit_NamedExpr = visit_Await = visit_AsyncFor = visit_AsyncWith = visit_Match = visit_Starred = _only_python3
+    visit_NamedExpr = visit_Await = visit_AsyncFor = visit_AsyncWith = visit_Match = _only_python3
 
-    def visit_Starred(self, node: ast.Starred) -> None:  # type: ignore[no-redef]
+    def visit_Starred(self, node: ast.Starred) -> None:
         self.python3 = self.python3 or isinstance(node.ctx, ast.Store)
         self.generic_visit(node)
 
