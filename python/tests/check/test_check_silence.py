@@ -93,3 +93,20 @@ def test_a_variable_named_uid_that_is_turned_is_no_uid(world: World) -> None:
     world.system("server", "", "def Go(self, uid):\n    who = lobbyGameApi.GetPlayerIdByUid(uid)\n    self.NotifyToClient(who, 'X', {})")
     world.system("client", "self.ListenForEvent('hello', 'HelloServer', 'X', self, self.On)", NOOP)
     assert world.short() == ""
+
+
+def test_a_method_that_is_named_while_running_may_send_anything(world: World) -> None:
+    world.system("client", "", "def Do(self, args):\n    getattr(self, args['call'])(*args['args'])")
+    world.system("server", "self.ListenForEvent('hello', 'HelloClient', 'Say', self, self.On)", NOOP)
+    assert world.short() == ""
+
+
+def test_a_client_half_that_was_not_given_may_have_the_same_name(world: World) -> None:
+    world.system("service", "self.ListenForEvent('hello', 'HelloService', 'Say', self, self.On)", NOOP)
+    assert world.short("mods/service") == ""
+
+
+def test_a_listening_method_that_is_handed_on_may_listen_for_anything(world: World) -> None:
+    world.system("client", "self.NotifyToServer('Say', {})")
+    world.system("server", "listen = self.ListenForEvent\nlisten('hello', 'HelloClient', 'Say', self, self.On)", NOOP)
+    assert world.short() == ""

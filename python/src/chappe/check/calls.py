@@ -12,6 +12,7 @@ from .model import Class, Module, Scope
 from .values import Dotted, Instance, SystemBase, SystemOf
 
 TIMERS = {"AddTimer", "AddRepeatedTimer"}
+HANDED = frozenset([*api.SENDS, *api.REGISTERS, "ListenForEvent"])
 
 
 @dataclass(frozen=True)
@@ -78,17 +79,24 @@ def api_calls(module: Module, evaluator: Evaluator) -> Iterator[ApiCall]:
                     yield call
 
 
-def references(module: Module) -> Iterator[tuple[ast.Attribute, Scope]]:
-    """Sending methods that are handed on and not called: what is sent through them is not known."""
+def references(module: Module, evaluator: Evaluator) -> Iterator[tuple[str, ast.expr, ast.AST, Scope]]:
+    """Methods that send, register or listen, handed on and not called, as (name, receiver, node, scope): what goes through
+    them is not known. `getattr(system, name)` may be any of them."""
     called: set[int] = set()
     for node, scope in module.everything:
         if isinstance(node, ast.Call):
             called.add(id(node.func))
             if _called_name(node) in TIMERS and len(node.args) > 1:
                 called.add(id(node.args[1]))
-        if isinstance(node, ast.Attribute) and node.attr in (api.SENDS | api.REGISTERS) and id(node) not in called:
-            if isinstance(node.ctx, ast.Load):
-                yield node, scope
+            if isinstance(node.func, ast.Name) and node.func.id == "getattr" and len(node.args) > 1:
+                names = evaluator.texts(node.args[1], scope)
+                # Any object may be asked for any name; only of a system is it known to be one that sends.
+                if names is None and isinstance(evaluator.one(node.args[0], scope), (Instance, SystemOf)):
+                    names = HANDED
+                for name in sorted((names or frozenset()) & HANDED):
+                    yield name, node.args[0], node, scope
+        elif isinstance(node, ast.Attribute) and node.attr in HANDED and id(node) not in called and isinstance(node.ctx, ast.Load):
+            yield node.attr, node.value, node, scope
 
 
 def registrations(module: Module, evaluator: Evaluator) -> Iterator[Registration]:

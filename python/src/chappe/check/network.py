@@ -174,14 +174,14 @@ class Network:
                 for cls in self.evaluator.mro(one.cls):
                     self.evaluator.registered.setdefault(cls, []).append((one.namespace, one.name))
 
-    def handed_on(self) -> list[tuple[ast.Attribute, Who, Module]]:
-        """Sending methods that are passed around: anything may go through them."""
+    def handed_on(self) -> list[tuple[str, Who, Module, ast.AST]]:
+        """Methods that send, register or listen and are passed around: anything may go through them."""
         found = []
         for module in self.modules:
-            for node, scope in references(module):
-                about = who(node.value, node.attr, scope, self.evaluator)
+            for name, receiver, node, scope in references(module, self.evaluator):
+                about = who(receiver, name, scope, self.evaluator)
                 if about is not None:
-                    found.append((node, about, module))
+                    found.append((name, about, module, node))
         return found
 
 

@@ -71,9 +71,9 @@ def sends(network: Network) -> list[Send]:
             network.not_constant(call.place)
         systems = site.systems if site.systems is not None else network.systems_on(site.nodes)
         found.append(Send(call, systems, events, call.spec.to or "", types, site.nodes))
-    for node, about, module in network.handed_on():
+    for name, about, module, node in network.handed_on():
         site = network.site(about, module.half)
-        spec = api.SENDS.get(node.attr)
+        spec = api.SENDS.get(name)
         if spec and site.nodes:
             network.not_constant(module.place(node))
             found.append(Send(None, network.systems_on(site.nodes), None, spec.to or "", None, site.nodes))
@@ -188,7 +188,7 @@ def _no_sender(network: Network, listener: Listener, pair: tuple[str, str], even
         return "no-sender", f"{_pair(pair)} sends `{event}` with {call.name} ({file}:{line}), which goes to {whom}; this listener is on {title}"
     names = {name for send in here for name in send.events or ()}
     hint = did_you_mean(event, names)
-    if opaque and not hint:
+    if not hint and (opaque or not network.deploy and _may_be_the_clients(network, listener, pair)):
         return None
     if not hint:
         others = sorted({one for send in sent if send.call and send.events and event in send.events and send.reaches(listener.nodes) for one in send.systems or ()})
@@ -196,9 +196,17 @@ def _no_sender(network: Network, listener: Listener, pair: tuple[str, str], even
     return "no-sender", f"{_pair(pair)} never sends `{event}`{hint}"
 
 
+def _may_be_the_clients(network: Network, listener: Listener, pair: tuple[str, str]) -> bool:
+    """Whether a client half that was not given may have a system of the same name."""
+    here = any(node.role in (api.SERVER, api.SERVICE) for node in listener.nodes)
+    return here and not any(one.role == api.CLIENT and one.namespace == pair[0] for one in network.registrations)
+
+
 def unheard_events(network: Network) -> Iterator[Finding]:
     """Events that are sent where nobody listens for them."""
     heard = listeners(network)
+    loose = {id(node) for name, about, module, _ in network.handed_on() if name == "ListenForEvent"
+             for node in network.site(about, module.half).nodes}
     for send in sends(network):
         if send.call is None or not send.events or not send.systems or len(send.events) > 1:
             continue
@@ -211,7 +219,7 @@ def unheard_events(network: Network) -> Iterator[Finding]:
         event = next(iter(send.events))
         targets = [node for node in network.nodes if send.reaches([node])]
         running = [one for one in network.registrations if set(map(id, network.nodes_of(one.module.half, one.role))) & set(map(id, targets))]
-        if not running or any(node.opaque for node in targets) or any(half in network.broken for node in targets for half in node.halves):
+        if not running or any(node.opaque or id(node) in loose or network.broken & set(node.halves) for node in targets):
             continue
         there = [one for one in heard if send.reaches(one.nodes)]
         if any(one.hears(system, event) for one in there for system in send.systems):

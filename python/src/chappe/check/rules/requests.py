@@ -101,8 +101,8 @@ def _providers(network: Network) -> Iterator[Provider]:
         if methods is None:
             network.not_constant(call.place)
         yield Provider(modules, methods, call.name == "RegisterRpcMethodForMod")
-    for node, about, module in network.handed_on():
-        if node.attr in api.REGISTERS and network.site(about, module.half).nodes:
+    for name, about, module, _ in network.handed_on():
+        if name in api.REGISTERS and network.site(about, module.half).nodes:
             yield Provider(None, None, False)
     if any(node.role in (api.SERVICE, api.MASTER) and half in network.broken for node in network.nodes for half in node.halves):
         yield Provider(None, None, False)
