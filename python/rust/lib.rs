@@ -17,6 +17,7 @@ mod deliver;
 mod door;
 mod host;
 mod node;
+mod responders;
 mod system;
 mod value;
 

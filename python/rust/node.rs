@@ -1,62 +1,27 @@
 //! The node, as Python sees it.
 
 use crate::deliver::{Deliver, to_py};
+use crate::responders::Responders;
 use crate::system::{System, player_id};
 use crate::value::{In, Out};
 use chappe::control::{Destination, Kick, Transfer, Where};
 use chappe::master::{ClientId, LoginChoice, Master};
-use chappe::{Failure, NodeId, Player, Reason, value};
+use chappe::{Failure, NodeId, Player, value};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 use serde::Serialize;
-use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long the master may take for a look-up or a transfer.
 const MASTER: Duration = Duration::from_secs(5);
-/// A request that its handler never answers is given up after so long.
-const UNANSWERED: Duration = Duration::from_secs(60);
 /// The most calls of other threads that may wait for the node's.
 const POSTED: usize = 100_000;
 /// The longest delay of a timer.
 const LONGEST: f64 = 1e9;
-
-/// Requests that handlers have and have not answered yet, by the callbackId they were given.
-#[derive(Default)]
-pub(crate) struct Responders {
-    open: RefCell<BTreeMap<u64, (Instant, chappe::Responder)>>,
-    last: Cell<u64>,
-}
-
-impl Responders {
-    /// Keeps a request for a later answer; 0 for one that wants none.
-    pub(crate) fn keep(&self, responder: chappe::Responder) -> u64 {
-        if !responder.is_wanted() {
-            return 0;
-        }
-        let (id, now) = (self.last.get() + 1, Instant::now());
-        self.last.set(id);
-        let mut open = self.open.borrow_mut();
-        // Their callers have long had their outcome.
-        while open.first_entry().is_some_and(|first| now.duration_since(first.get().0) > UNANSWERED) {
-            open.pop_first();
-        }
-        open.insert(id, (now, responder));
-        id
-    }
-
-    /// Ends a request whose handler has raised.
-    pub(crate) fn fail(&self, id: u64, about: &str) {
-        let kept = self.open.borrow_mut().remove(&id);
-        if let Some((_, responder)) = kept {
-            responder.fail(Reason::HandlerFailed, &format!("the handler raised: {about}"));
-        }
-    }
-}
 
 /// A timer that was set.
 #[pyclass(frozen, module = "chappe._core")]
@@ -266,12 +231,7 @@ impl Node {
         if callback_id == 0 {
             return Ok("unwanted");
         }
-        let is_known = {
-            let open = self.responders.open.borrow();
-            open.get(&callback_id).is_some_and(|(_, responder)| responder.to().0 == server)
-        };
-        let kept = is_known.then(|| self.responders.open.borrow_mut().remove(&callback_id)).flatten();
-        let Some((_, responder)) = kept else {
+        let Some(responder) = self.responders.take(callback_id, NodeId(server)) else {
             self.node().stats().count("unknown_answers");
             return Ok("unknown");
         };

@@ -1,7 +1,7 @@
 //! A system: what listens, sends, asks and answers under a namespace and a name.
 
 use crate::deliver::{Deliver, to_py};
-use crate::node::Responders;
+use crate::responders::Responders;
 use crate::value::{In, Out};
 use chappe::system::ServerSystem;
 use chappe::{Address, ListenerId, NodeId, PlayerId, PushTo, Row, SendError, Sent, To, value};

@@ -85,11 +85,11 @@ def modules(runtime: Runtime) -> dict[str, types.ModuleType]:
             parent, _, last = spelled.rpartition(".")
             if parent:
                 setattr(package(parent), last, module)
-    for name, module in runtime.pools.modules().items():
+    for name, pool in runtime.pools.modules().items():
         for spelled in (name, *(f"{prefix}.{name}" for prefix in PREFIXES)):
-            found[spelled] = module
+            found[spelled] = pool
             parent, _, last = spelled.rpartition(".")
-            setattr(package(parent), last, module)
+            setattr(package(parent), last, pool)
     return found
 
 

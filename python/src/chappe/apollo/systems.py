@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from chappe import _core
+from chappe._core import Listener, System
 from chappe.apollo.callables import check
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ class BaseSystem:
     """What systems of all roles have. ``namespace`` and ``systemName`` stand in every event that it sends."""
 
     _runtime: ClassVar[Runtime]
-    _core: _core.System
+    _core: System
     namespace: str
     systemName: str
 
@@ -32,7 +33,7 @@ class BaseSystem:
         self._listeners = []
         return self
 
-    _listeners: list[tuple[tuple[str, str, str], object, object, _core.Listener]]
+    _listeners: list[tuple[tuple[str, str, str], object, object, Listener]]
 
     def __init__(self, namespace: str = "", systemName: str = "") -> None:
         pass
