@@ -31,7 +31,7 @@ pub(super) fn run(args: &WorkArgs) -> BenchResult<Figure> {
             player.await?;
         }
         let used = cpu.join().map_err(|_| "the meter failed")?;
-        let figure = tally.borrow().figure("client", args, used);
+        let figure = tally.borrow().figure("client", args, &used);
         Ok(figure)
     })
 }

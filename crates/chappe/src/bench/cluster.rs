@@ -1,6 +1,7 @@
 //! A throw-away cluster: the master on a thread, the measured node on the caller's, and peers as processes of
 //! this program (local link) or threads (memory link). Or, for clients: a proxy and a game as processes.
 
+use super::python::PythonPeer;
 use super::{BenchResult, LinkName};
 use chappe_link::Link;
 use chappe_link::local::LocalLink;
@@ -65,16 +66,22 @@ pub(super) fn peer_id(index: usize) -> NodeId {
     NodeId(DRIVER + 1 + index as i64)
 }
 
-/// Runs `drive` on a lobby node that is connected to `peers` services, and hands it the processes' ids.
+/// Runs `drive` on a lobby node that is connected to `peers` services, and hands it the processes' ids. With `python`
+/// there is one service, and its handlers are a mod's.
 pub(super) fn with_peers<T: 'static>(
     link: LinkName,
     peers: usize,
+    python: bool,
     drive: impl AsyncFnOnce(Node, Vec<u32>) -> BenchResult<T> + 'static,
 ) -> BenchResult<T> {
+    if python && (link, peers) != (LinkName::Local, 1) {
+        return Err("--python: the peer is a process, which needs --link local".into());
+    }
     let dir = tempfile::tempdir()?;
+    let python = if python { Some(PythonPeer::write(dir.path(), MASTER.0)?) } else { None };
     let shared: SharedLink = match link {
         LinkName::Memory => Arc::new(MemoryLink::new()),
-        LinkName::Local => Arc::new(LocalLink::new(dir.path())),
+        LinkName::Local => Arc::new(LocalLink::new(python.as_ref().map_or(dir.path(), |peer| &peer.run_dir))),
     };
     let master_link = shared.clone();
     std::thread::spawn(move || run_blocking(|| master(master_link)));
@@ -85,6 +92,7 @@ pub(super) fn with_peers<T: 'static>(
                 let link = shared.clone();
                 std::thread::spawn(move || run_blocking(|| serve(index, link)));
             }
+            LinkName::Local if let Some(peer) = &python => children.0.push(peer.spawn()?),
             LinkName::Local => {
                 let index = index.to_string();
                 children.0.push(spawn(dir.path(), &["--index", &index])?.0);

@@ -16,6 +16,8 @@ pub(super) struct Figure {
     pub(super) p99_us: Option<f64>,
     /// CPU time of all processes of the run for each operation.
     pub(super) cpu_us_per_op: Option<f64>,
+    /// The part of it that the answering or receiving process has, where there is one such process.
+    pub(super) peer_cpu_us_per_op: Option<f64>,
     /// Sent and never arrived, over the whole run.
     pub(super) lost: u64,
 }
@@ -60,7 +62,7 @@ impl Tally {
         }
     }
 
-    pub(super) fn figure(&self, kind: &'static str, args: &WorkArgs, cpu: Duration) -> Figure {
+    pub(super) fn figure(&self, kind: &'static str, args: &WorkArgs, cpu: &Used) -> Figure {
         let done = self.latency.len();
         let quantile = |q| (done > 0).then(|| self.latency.value_at_quantile(q) as f64 / 1e3);
         Figure {
@@ -69,20 +71,48 @@ impl Tally {
             per_second: done as f64 / self.window.seconds(),
             p50_us: quantile(0.5),
             p99_us: quantile(0.99),
-            cpu_us_per_op: (done > 0).then(|| cpu.as_secs_f64() * 1e6 / done as f64),
+            cpu_us_per_op: cpu.each(done),
+            peer_cpu_us_per_op: cpu.each_at_peer(done),
             lost: self.lost,
         }
     }
 }
 
+/// CPU time that processes have used: the peers', and last the measuring one's.
+pub(super) struct Used(Vec<Duration>);
+
+impl Used {
+    /// Microseconds of all processes for each of `count` operations.
+    pub(super) fn each(&self, count: u64) -> Option<f64> {
+        each(self.0.iter().sum(), count)
+    }
+
+    /// Those of the peer, if it is a single one.
+    fn of_peer(&self) -> Option<Duration> {
+        match self.0.as_slice() {
+            [peer, _] => Some(*peer),
+            _ => None,
+        }
+    }
+
+    /// As [`Used::each`], of the peer alone.
+    pub(super) fn each_at_peer(&self, count: u64) -> Option<f64> {
+        each(self.of_peer()?, count)
+    }
+}
+
+fn each(time: Duration, count: u64) -> Option<f64> {
+    (count > 0).then(|| time.as_secs_f64() * 1e6 / count as f64)
+}
+
 /// Measures the CPU time that processes use within the window, on a thread that sleeps but for its two ends.
-pub(super) fn meter(window: Window, pids: Vec<u32>) -> std::thread::JoinHandle<Duration> {
-    let used = move || pids.iter().filter_map(|pid| cpu_time(*pid)).sum::<Duration>();
+pub(super) fn meter(window: Window, pids: Vec<u32>) -> std::thread::JoinHandle<Used> {
+    let used = move || pids.iter().map(|pid| cpu_time(*pid).unwrap_or_default()).collect::<Vec<_>>();
     std::thread::spawn(move || {
         std::thread::sleep(window.begin.saturating_duration_since(Instant::now()));
         let before = used();
         std::thread::sleep(window.end.saturating_duration_since(Instant::now()));
-        used().saturating_sub(before)
+        Used(used().iter().zip(before).map(|(after, before)| after.saturating_sub(before)).collect())
     })
 }
 

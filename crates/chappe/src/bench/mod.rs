@@ -4,7 +4,7 @@
 //! cluster  a throw-away cluster: a master and the measured node here, peers as processes or threads
 //! rpc      requests, a fixed number under way       oneway  events and broadcasts
 //! client   players' round trips through a proxy     idle    what nodes and clients cost that do nothing
-//! measure  the window that counts, and the figure
+//! measure  the window that counts, and the figure    python  a peer whose handlers are in Python
 //! ```
 
 mod client;
@@ -12,6 +12,7 @@ mod cluster;
 mod idle;
 mod measure;
 mod oneway;
+mod python;
 mod rpc;
 
 use crate::exit::{self, CommandError};
@@ -32,9 +33,9 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 enum Work {
     /// Requests with an answer each, a fixed number under way.
-    Rpc(WorkArgs),
+    Rpc(HandlerArgs),
     /// Events one way, to one receiver.
-    Event(WorkArgs),
+    Event(HandlerArgs),
     /// Broadcasts, to eight receivers in processes of their own.
     Fanout(WorkArgs),
     /// Round trips of players: client, proxy, game and back.
@@ -66,6 +67,16 @@ struct WorkArgs {
     warmup: f64,
 }
 
+/// What measurements take whose handlers may be in Python.
+#[derive(Debug, Clone, clap::Args)]
+struct HandlerArgs {
+    #[command(flatten)]
+    work: WorkArgs,
+    /// The handlers are a mod's, in a Python process of the package `chappe`; with the link `local` only.
+    #[arg(long)]
+    python: bool,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum LinkName {
     /// Nodes of one process, each on a thread of its own.
@@ -87,9 +98,13 @@ type BenchResult<T> = Result<T, Box<dyn std::error::Error>>;
 /// Runs `chappe bench`.
 pub(crate) fn run(args: Args, json: bool) -> Result<(), CommandError> {
     let done = match args.work {
-        Work::Rpc(args) => rpc::run(&args).map(|figure| show(&figure, &args, json)),
-        Work::Event(args) => oneway::run(&args, 1).map(|figure| show(&figure, &args, json)),
-        Work::Fanout(args) => oneway::run(&args, oneway::FANOUT).map(|figure| show(&figure, &args, json)),
+        Work::Rpc(args) => rpc::run(&args).map(|figure| show(&figure, &args.work, json)),
+        Work::Event(args) => {
+            oneway::run(&args.work, 1, args.python).map(|figure| show(&figure, &args.work, json))
+        }
+        Work::Fanout(args) => {
+            oneway::run(&args, oneway::FANOUT, false).map(|figure| show(&figure, &args, json))
+        }
         Work::Client(args) => client::run(&args).map(|figure| show(&figure, &args, json)),
         Work::Idle(args) => idle::run(&args, json),
         Work::Peer(args) => cluster::peer(&args),
@@ -109,6 +124,7 @@ fn show(figure: &Figure, args: &WorkArgs, json: bool) {
     println!("  p50            {:>12}", micros(figure.p50_us));
     println!("  p99            {:>12}", micros(figure.p99_us));
     println!("  CPU each       {:>12}", micros(figure.cpu_us_per_op));
+    println!("  of it, peer    {:>12}", micros(figure.peer_cpu_us_per_op));
     println!("  lost           {:>12}", figure.lost);
 }
 

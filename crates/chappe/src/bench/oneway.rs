@@ -19,9 +19,9 @@ const BATCH_BYTES: usize = 64 * 1024;
 /// How long what was sent may take to arrive when the sending is over.
 const SETTLE: Duration = Duration::from_secs(20);
 
-pub(super) fn run(args: &WorkArgs, peers: usize) -> BenchResult<Figure> {
+pub(super) fn run(args: &WorkArgs, peers: usize, python: bool) -> BenchResult<Figure> {
     let args = args.clone();
-    with_peers(args.link, peers, async move |node: Node, pids| {
+    with_peers(args.link, peers, python, async move |node: Node, pids| {
         let window = args.window();
         let cpu = meter(window, pids);
         let system = ServerSystem::new(&node, MODULE, MODULE);
@@ -51,7 +51,8 @@ pub(super) fn run(args: &WorkArgs, peers: usize) -> BenchResult<Figure> {
             per_second: arrived as f64 / seconds,
             p50_us: None,
             p99_us: None,
-            cpu_us_per_op: (arrived > 0).then(|| used.as_secs_f64() * 1e6 / arrived as f64),
+            cpu_us_per_op: used.each(arrived),
+            peer_cpu_us_per_op: used.each_at_peer(arrived),
             lost,
         })
     })
