@@ -149,7 +149,16 @@ def test_destroy_runs_when_the_node_leaves(start: Start) -> None:
     assert any("再见" in line for line in cluster.output)
 
 
-def test_a_stuck_node_is_known_to_the_master(network: Cluster) -> None:
-    network.do("rec_a", "NotifyToServiceNode", 31, "Spin", {"seconds": 7.0})
-    network.line("node=31", "stuck")
-    network.heard("rec_b")
+def test_a_stuck_node_is_known_to_the_master(start: Start) -> None:
+    layout = {
+        "cluster": "stuck",
+        "master": {"serverid": 1},
+        "service": [{"serverid": 2, "type": "rec_a", "mods": str(MODS / "rec")}],
+        "heartbeat_seconds": 0.2,
+        "stuck_seconds": 0.5,
+    }
+    cluster = start(layout).ready()
+    cluster.run("send", "2", "rec", "recSystem", "Spin", '{"seconds": 3.0}')
+    cluster.line("stuck: its handlers make no progress", "node=2")
+    cluster.line("no longer stuck", "node=2")
+    assert cluster.call("rec_a", "Echo", "again") == "again"
