@@ -6,8 +6,8 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement that cannot go on says so")]
 
 use chappe_store::{
-    Commit, CommitId, NewNotification, NotificationId, Options, RecordChange, Sender, Step, StoreClient, Transition,
-    When, on_thread, open,
+    Commit, CommitId, NewNotification, NotificationId, Options, RecordChange, Sender, Step, StoreClient,
+    Transition, When, on_thread, open,
 };
 use chappe_wire::NodeId;
 use std::os::fd::AsFd;
@@ -22,7 +22,10 @@ fn main() {
     let (client, thread) = on_thread(open(&place, Options::new("bench")).unwrap()).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let local = tokio::task::LocalSet::new();
-    println!("{place}\n{:>8} {:>10} {:>10} {:>9} {:>12} {:>9}", "waiting", "rounds/s", "commits/s", "flushes/s", "commits/flush", "p50");
+    println!(
+        "{place}\n{:>8} {:>10} {:>10} {:>9} {:>12} {:>9}",
+        "waiting", "rounds/s", "commits/s", "flushes/s", "commits/flush", "p50"
+    );
     for waiting in [1, 64, 1024] {
         local.block_on(&runtime, measure(&client, waiting, Duration::from_secs(seconds)));
     }

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
 use chappe_store::{
-    Claimed, Commit, CommitId, Fault, FaultyStore, Faults, MemoryDisk, Options, Pace, RecordChange, SqliteStore,
-    StoreClient, StoreError, Verdict, on_task, on_thread,
+    Claimed, Commit, CommitId, Fault, Faults, FaultyStore, MemoryDisk, Options, Pace, RecordChange,
+    SqliteStore, StoreClient, StoreError, Verdict, on_task, on_thread,
 };
 use chappe_wire::NodeId;
 use std::sync::atomic::Ordering::Relaxed;
@@ -34,7 +34,7 @@ async fn commits_that_wait_never_cost_a_transaction_each() {
     // While the thread is held, everything piles up behind it.
     let (hold, held) = mpsc::channel::<()>();
     let holding = client.read(move |_| {
-        drop(held.recv());
+        held.recv().unwrap();
         Ok(())
     });
     let before = client.stats().flushes.load(Relaxed);
@@ -59,13 +59,14 @@ async fn commits_that_wait_never_cost_a_transaction_each() {
 
 #[tokio::test]
 async fn a_queue_that_is_full_says_so_and_loses_nothing() {
-    let (client, thread) = on_thread(Box::new(MemoryDisk::new().open(Options::new("ours")).unwrap())).unwrap();
+    let (client, thread) =
+        on_thread(Box::new(MemoryDisk::new().open(Options::new("ours")).unwrap())).unwrap();
     let one = claim(&client, 1).await;
     let (hold, held) = mpsc::channel::<()>();
     let (ready, begun) = mpsc::channel::<()>();
     let holding = client.read(move |_| {
-        drop(ready.send(()));
-        drop(held.recv());
+        ready.send(()).unwrap();
+        held.recv().unwrap();
         Ok(())
     });
     begun.recv().unwrap();

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
 use chappe_store::{
-    Commit, CommitId, Done, Options, Record, RecordChange, Refused, SqliteStore, Store, StoreError, Verdict, Work,
+    Commit, CommitId, Done, Options, Record, RecordChange, Refused, SqliteStore, Store, StoreError, Verdict,
+    Work,
 };
 use chappe_wire::NodeId;
 use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
@@ -34,7 +35,8 @@ fn commit_for_ever(path: &Path) {
     let mut records: Vec<_> = (0..3).map(|uid| claim(&mut store, uid)).collect();
     let out = std::io::stdout();
     for number in 1.. {
-        let work: Vec<_> = records.iter().map(|record| commit(record, number * 10 + record.uid, vec![1; 300])).collect();
+        let id = |record: &Record| record.version * 10 + record.uid;
+        let work: Vec<_> = records.iter().map(|record| commit(record, id(record), vec![1; 300])).collect();
         let done = store.flush(&work).unwrap();
         assert!(done.iter().all(|done| matches!(done, Done::Committed(_))), "{done:?}");
         records.iter_mut().for_each(|record| record.version += 1);
@@ -59,7 +61,8 @@ fn what_was_acknowledged_is_there_after_kill_9() {
             .spawn()
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-        let mut told = lines.filter_map(|line| line.strip_prefix("acknowledged ").map(|n| n.parse::<u64>().unwrap()));
+        let mut told =
+            lines.filter_map(|line| line.strip_prefix("acknowledged ").map(|n| n.parse::<u64>().unwrap()));
         let reached = told.by_ref().find(|number| *number >= wanted).unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
@@ -76,10 +79,6 @@ fn what_was_acknowledged_is_there_after_kill_9() {
         if round == 0 {
             assert_eq!(store.outcome_of(CommitId::new(1, 10)).unwrap(), Verdict::Committed);
         }
-        // Ids are for ever: the next round uses others in the same file.
-        let prune = Work::Prune { older_than_ms: 0 };
-        std::thread::sleep(std::time::Duration::from_millis(2));
-        store.flush(&[prune]).unwrap();
     }
 }
 

@@ -3,8 +3,8 @@
 use crate::place::Place;
 use crate::rows::{note, transition};
 use chappe_store::{
-    Commit, CommitId, Committed, Delivered, Done, NewAnswer, NewDeadLetter, NewPush, NotificationId, RecordChange,
-    Refused, Step, Store, When, Work,
+    Commit, CommitId, Committed, Delivered, Done, NewAnswer, NewDeadLetter, NewPush, NotificationId,
+    RecordChange, Refused, Step, Store, When, Work,
 };
 use chappe_wire::NodeId;
 
@@ -64,7 +64,11 @@ fn work(random: &mut Random, known: &mut dyn Store) -> Work {
         6 => {
             let sequence = known.dead_letters(0, 1).unwrap().first().map_or(1, |letter| letter.sequence);
             let id = NotificationId(u128::from(random.below(60)));
-            if random.below(2) == 0 { Work::DropLetter { sequence } } else { Work::RetryLetter { sequence, id } }
+            if random.below(2) == 0 {
+                Work::DropLetter { sequence }
+            } else {
+                Work::RetryLetter { sequence, id }
+            }
         }
         _ => Work::Commit(commit(random, known)),
     }
@@ -93,7 +97,11 @@ fn commit(random: &mut Random, known: &mut dyn Store) -> Commit {
     }
     if random.below(5) == 0 {
         let request = random.below(20).to_string();
-        commit.answers.push(NewAnswer { uid: random.below(5), request, response: vec![random.below(9) as u8] });
+        commit.answers.push(NewAnswer {
+            uid: random.below(5),
+            request,
+            response: vec![random.below(9) as u8],
+        });
     }
     for _ in 0..random.below(6) / 4 {
         commit.pushes.push(NewPush { uid: random.below(5), payload: vec![random.below(9) as u8] });

@@ -70,7 +70,8 @@ impl Place {
                 rusqlite::Connection::open(self.file()).unwrap().execute_batch(sql).unwrap();
             }
             Kind::Postgres { url } => {
-                let sql = sql.replace("PRAGMA user_version = 99", "UPDATE meta SET value = '99' WHERE key = 'schema'");
+                let sql = sql
+                    .replace("PRAGMA user_version = 99", "UPDATE meta SET value = '99' WHERE key = 'schema'");
                 crate::server::execute(url, &sql.replace("x'", "'\\x"));
             }
         }

@@ -11,18 +11,18 @@ fn the_suite_holds_on_postgres() {
     let Some(mut server) = Server::start() else { return };
     let mut failed = Vec::new();
     for (name, row) in crate::ROWS {
-        let place = Place::postgres(server.database(name));
+        let place = Place::postgres(server.place(name));
         if catch_unwind(AssertUnwindSafe(|| row(&place))).is_err() {
             failed.push(*name);
         }
     }
     assert!(failed.is_empty(), "failed on PostgreSQL: {failed:?}");
-    crate::alike::stores_do_alike(&Place::postgres(server.database("alike")));
+    crate::alike::stores_do_alike(&Place::postgres(server.place("alike")));
     a_server_that_dies_loses_nothing_and_is_found_again(&mut server);
 }
 
 fn a_server_that_dies_loses_nothing_and_is_found_again(server: &mut Server) {
-    let place = Place::postgres(server.database("dies"));
+    let place = Place::postgres(server.place("dies"));
     let mut store = place.open();
     let owned = claim(&mut *store, 1, 7);
     let first = commit(1, vec![record(&owned.record, b"first")]);

@@ -11,8 +11,8 @@ pub(crate) use opening::*;
 pub(crate) use records::*;
 
 use chappe_store::{
-    Claimed, Commit, CommitId, Committed, Done, NewNotification, NotificationId, Record, RecordChange, Refused,
-    Sender, Step, Store, Transition, When, Work,
+    Claimed, Commit, CommitId, Committed, Done, NewNotification, NotificationId, Record, RecordChange,
+    Refused, Sender, Step, Store, Transition, When, Work,
 };
 use chappe_wire::NodeId;
 

@@ -4,7 +4,8 @@ use chappe_store::{Delivered, Limits, NewAnswer, NewDeadLetter, NewPush, Options
 
 pub(crate) fn a_request_that_is_sent_again_gets_the_same_answer(place: &Place) {
     let mut store = place.open();
-    let answer = |response: &[u8]| NewAnswer { uid: 1, request: "r-1".to_owned(), response: response.to_vec() };
+    let answer =
+        |response: &[u8]| NewAnswer { uid: 1, request: "r-1".to_owned(), response: response.to_vec() };
     committed(&mut *store, Commit { answers: vec![answer(b"first")], ..commit(1, Vec::new()) });
     let again = Commit { answers: vec![answer(b"second")], ..commit(2, Vec::new()) };
     let again = refused(&mut *store, Work::Commit(again));
@@ -39,17 +40,17 @@ pub(crate) fn pushes_wait_in_order_and_within_their_bound(place: &Place) {
 
 pub(crate) fn dead_letters_are_listed_retried_and_dropped(place: &Place) {
     let mut store = place.open();
-    let letter = |id| NewDeadLetter { reason: "handlerFailed".to_owned(), notification: note(id, Some(HOUR)) };
+    let letter =
+        |id| NewDeadLetter { reason: "handlerFailed".to_owned(), notification: note(id, Some(HOUR)) };
     let letters = vec![letter(1), letter(2), letter(3)];
     committed(&mut *store, Commit { dead_letters: letters, ..commit(1, Vec::new()) });
     drop(store);
     let mut store = place.open();
     let listed = store.dead_letters(0, 10).unwrap();
-    assert_eq!(listed.iter().map(|letter| letter.notification.clone()).collect::<Vec<_>>(), [
-        note(1, Some(HOUR)),
-        note(2, Some(HOUR)),
-        note(3, Some(HOUR))
-    ]);
+    assert_eq!(
+        listed.iter().map(|letter| letter.notification.clone()).collect::<Vec<_>>(),
+        [note(1, Some(HOUR)), note(2, Some(HOUR)), note(3, Some(HOUR))]
+    );
     assert_eq!(listed[0].reason, "handlerFailed");
     let (one_of, two_of) = (listed[0].sequence, listed[1].sequence);
     assert_eq!(store.dead_letter(two_of).unwrap().as_ref(), Some(&listed[1]));
@@ -95,7 +96,10 @@ pub(crate) fn what_is_over_a_limit_is_refused(place: &Place) {
     works.push(Commit { pushes: vec![NewPush { uid: 1, payload: large.clone() }], ..commit(2, Vec::new()) });
     let answer = NewAnswer { uid: 1, request: "r".repeat(31), response: Vec::new() };
     works.push(Commit { answers: vec![answer], ..commit(3, Vec::new()) });
-    works.push(Commit { sent: vec![NewNotification { payload: large, ..note(1, None) }], ..commit(4, Vec::new()) });
+    works.push(Commit {
+        sent: vec![NewNotification { payload: large, ..note(1, None) }],
+        ..commit(4, Vec::new())
+    });
     let endless = note(2, Some(u64::MAX));
     for refused in store.flush(&works.into_iter().map(Work::Commit).collect::<Vec<_>>()).unwrap() {
         assert!(matches!(refused, Done::Refused(Refused::TooLarge { .. })), "{refused:?}");

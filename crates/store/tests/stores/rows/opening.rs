@@ -6,7 +6,9 @@ pub(crate) fn another_clusters_store_is_refused(place: &Place) {
     drop(place.open());
     let theirs = Options { cluster: "theirs".to_owned(), ..place.options() };
     match place.try_open(theirs).map(drop) {
-        Err(StoreError::OtherCluster { found, ours, .. }) => assert_eq!((found, ours), ("ours".into(), "theirs".into())),
+        Err(StoreError::OtherCluster { found, ours, .. }) => {
+            assert_eq!((found, ours), ("ours".into(), "theirs".into()))
+        }
         other => panic!("{other:?}"),
     }
     drop(place.open());
@@ -61,12 +63,16 @@ pub(crate) fn a_corrupt_notification_is_never_served(place: &Place) {
         return;
     }
     let mut store = place.open();
-    committed(&mut *store, Commit { sent: vec![note(1, Some(HOUR)), note(2, None)], ..commit(1, Vec::new()) });
+    committed(
+        &mut *store,
+        Commit { sent: vec![note(1, Some(HOUR)), note(2, None)], ..commit(1, Vec::new()) },
+    );
     drop(store);
     place.tamper("UPDATE notifications SET deadline_ms = deadline_ms + 1 WHERE deadline_ms IS NOT NULL");
     let mut store = place.open();
     assert!(matches!(store.unsettled(0, 10), Err(StoreError::Corrupt(_))));
-    let works = [1, 2].map(|id| Work::Commit(Commit { transitions: vec![act(id)], ..commit(id + 10, Vec::new()) }));
+    let works =
+        [1, 2].map(|id| Work::Commit(Commit { transitions: vec![act(id)], ..commit(id + 10, Vec::new()) }));
     let done = store.flush(&works).unwrap();
     assert!(matches!(done[0], Done::Refused(Refused::Corrupt(_))), "{done:?}");
     assert!(matches!(done[1], Done::Committed(_)), "{done:?}");

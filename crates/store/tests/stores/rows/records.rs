@@ -26,7 +26,8 @@ pub(crate) fn a_stale_owner_is_refused_and_its_neighbours_are_not(place: &Place)
 
 pub(crate) fn two_servers_never_own_one_record(place: &Place) {
     let mut store = place.open();
-    let claims = [7, 8].map(|server| Work::Claim { uid: 1, server: NodeId(server), create: Some(Vec::new()) });
+    let claims =
+        [7, 8].map(|server| Work::Claim { uid: 1, server: NodeId(server), create: Some(Vec::new()) });
     let done = store.flush(&claims).unwrap();
     let [Done::Claimed(first), Done::Claimed(second)] = &done[..] else { panic!("{done:?}") };
     assert!(first.created && !second.created && second.record.epoch > first.record.epoch);
