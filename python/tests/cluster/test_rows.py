@@ -272,3 +272,17 @@ def test_a_url_of_a_service_answers_once(network: Cluster) -> None:
 def test_the_log_of_a_mod_stands_in_the_nodes_log(network: Cluster) -> None:
     network.do("rec_b", "Log", "日志 100%")
     assert "日志 100%" in network.line("日志")
+
+
+def test_a_transfer_takes_its_parameter_along_and_a_kick_its_message(network: Cluster) -> None:
+    client = _core.Client(f"ws://127.0.0.1:{network.ws}", 88)
+    assert on_lobby(network, "Transfer", client.player_id, "lobby")[0] == "ok"
+    while (event := client.next_event(PATIENCE)) and event["kind"] != "moved":
+        pass
+    assert event == {"kind": "moved", "server": 11, "isTransfer": True}
+    (entered,) = [one for one in lobby_heard(network, "AddServerPlayerEvent", lobby=11) if one["uid"] == 88]
+    assert (entered["isTransfer"], entered["transferParam"]) == (True, "p=1")
+    assert on_lobby(network, "Kick", client.player_id, "再见", lobby=11) == ["ok", True]
+    while (event := client.next_event(PATIENCE)) and event["kind"] != "closed":
+        pass
+    assert event == {"kind": "closed", "reason": "Kicked", "text": "再见"}

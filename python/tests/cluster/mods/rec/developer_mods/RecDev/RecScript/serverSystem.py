@@ -34,5 +34,8 @@ class RecServerSystem(ServerSystem, Recorder):
     def Transfer(self, playerId, serverType):
         netgameApi.TransferToOtherServer(playerId, serverType, "p=1")
 
+    def Kick(self, playerId, message):
+        return netgameApi.TryToKickoutPlayer(playerId, message)
+
     def Connected(self):
         return [netgameApi.CheckMasterExist(), netgameApi.IsServiceConnected(30), netgameApi.GetServerId()]
