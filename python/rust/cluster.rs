@@ -93,7 +93,11 @@ impl Cluster {
         let id = NodeId(id);
         let config = self.config(id, modules, players)?;
         let role = config.role;
-        let node = chappe::Node::new(config);
+        let node = {
+            // Its clock is the cluster's.
+            let _inside = self.runtime.enter();
+            chappe::Node::new(config)
+        };
         let ended = Rc::new(RefCell::new(None));
         let failed: Rc<RefCell<Option<PyErr>>> = Rc::default();
         let (running, link) = (node.clone(), self.link.clone());
@@ -154,8 +158,10 @@ impl Cluster {
         if self.is_driving.get() {
             return Err(PyRuntimeError::new_err("a node cannot be killed from within a handler"));
         }
-        self.nodes.borrow_mut().remove(&id).ok_or_else(|| not_up(id))?;
+        let up = self.nodes.borrow_mut().remove(&id).ok_or_else(|| not_up(id))?;
         self.end(id);
+        // Python may hold the node for long.
+        up.node.abandon();
         Ok(())
     }
 
@@ -324,6 +330,8 @@ impl Cluster {
         });
         self.is_driving.set(false);
         self.switch(py, None)?;
+        // A test that hangs is ended by Ctrl-C.
+        py.check_signals()?;
         switched.map(|()| result)
     }
 

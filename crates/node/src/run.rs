@@ -89,6 +89,13 @@ impl Node {
         self.0.stop.notify_one();
     }
 
+    /// Drops every connection at once, as the end of the process would: for tests that kill a node, whose handles may
+    /// live on. What ran it must be dropped first.
+    pub fn abandon(&self) {
+        let peers = self.0.peers.take();
+        drop(peers);
+    }
+
     /// Whether the node was asked to leave.
     pub fn is_stopping(&self) -> bool {
         self.0.stopping.get()

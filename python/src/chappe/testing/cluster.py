@@ -1,0 +1,262 @@
+"""A cluster in the test's process: its nodes, its time, its players, and what was sent."""
+
+from __future__ import annotations
+
+import json
+import logging
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from chappe import _core, mods
+from chappe.apollo.runtime import Runtime
+from chappe.testing import sent
+from chappe.testing.client import Client
+from chappe.testing.views import Views
+
+log = logging.getLogger("chappe.testing")
+
+MASTER, PROXY = 1, 2
+"""The serverids of the two nodes that every cluster has."""
+
+
+@dataclass(frozen=True)
+class HandlerError:
+    """What a handler, a timer or a callback of a mod has raised."""
+
+    node: int
+    about: str
+    error: BaseException
+
+    def __str__(self) -> str:
+        lines = "".join(traceback.format_exception(self.error))
+        return f"node {self.node}: {self.about}:\n{lines}"
+
+
+@dataclass
+class Node:
+    """A node of a test's cluster."""
+
+    cluster: Cluster = field(repr=False)
+    id: int
+    role: str
+    type: str
+    mods: list[Path]
+    module_names: list[str]
+    max_players: int = 0
+    runtime: Runtime | None = field(default=None, repr=False)
+
+    def start(self) -> None:
+        """Starts it, again after `stop` or `kill`; ready when this returns. Raises ModError, as the node's log would
+        say why a mod is not loaded."""
+        self.cluster._start(self)
+
+    def stop(self) -> None:
+        """Lets it leave in order: its mods' Destroy methods run."""
+        self.cluster._running().stop(self.id)
+        self.cluster.settle()
+
+    def kill(self) -> None:
+        """Ends it at once, as a crash does. The others learn of it."""
+        self.cluster._running().kill(self.id)
+        self.cluster.settle()
+
+    def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Runs ``function(*args, **kwargs)`` on the node, as one of its handlers would be, and returns its result."""
+        result = self.cluster._running().call(self.id, lambda: function(*args, **kwargs))
+        self.cluster.settle()
+        return result
+
+    def module(self, name: str) -> Any:
+        """A module as this node sees it, imported if it was not: ``node.module("mailScript.mail")``."""
+        import importlib
+
+        return self.call(importlib.import_module, name)
+
+    def system(self, namespace: str, name: str) -> Any:
+        """The system of that name; its methods run on the node. Raises KeyError when there is none."""
+        if self.runtime is None or (namespace, name) not in self.runtime.systems:
+            known = sorted(self.runtime.systems) if self.runtime else []
+            raise KeyError(f"node {self.id} has no system {(namespace, name)}; it has {known}")
+        return OnNode(self, self.runtime.systems[namespace, name])
+
+
+class OnNode:
+    """A system, from outside of its node: methods run there, other attributes are read."""
+
+    def __init__(self, node: Node, target: Any) -> None:
+        object.__setattr__(self, "_node", node)
+        object.__setattr__(self, "_target", target)
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._target, name)
+        return (lambda *args, **kwargs: self._node.call(found, *args, **kwargs)) if callable(found) else found
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._target, name, value)
+
+
+class Cluster:
+    """A master, a proxy, and the nodes that a test adds; all in this thread, on a time that only the test moves.
+
+    Nodes are declared with `lobby`, `game`, `service` and `master`, and start with the first that needs them
+    (`start`, `login`, `advance`). ``directory`` is where its deploy.json is written; ``config`` is put into it.
+    """
+
+    def __init__(self, directory: Path, config: dict[str, Any] | None = None) -> None:
+        self._directory = directory
+        self._config = dict(config or {})
+        self._nodes: dict[int, Node] = {}
+        self._sent: list[sent.Sent] = []
+        self._views = Views()
+        self._core: _core.Cluster | None = None
+        self.errors: list[HandlerError] = []
+        """What handlers have raised. The fixture fails the test for what is left here; see `take_errors`."""
+        self.master()
+
+    def lobby(self, type: str = "lobby", *, mods: Iterable[str | Path] = (), id: int = 0, max_players: int = 0) -> Node:
+        """A lobby: where logins lead if its type is ``lobby``."""
+        return self._declare("lobby", type, mods, id or self._free(1000), (), max_players)
+
+    def game(self, type: str = "game", *, mods: Iterable[str | Path] = (), id: int = 0, max_players: int = 0) -> Node:
+        """A game."""
+        return self._declare("game", type, mods, id or self._free(2000), (), max_players)
+
+    def service(
+        self, type: str, *, mods: Iterable[str | Path] = (), id: int = 0, module_names: Iterable[str] = ()
+    ) -> Node:
+        """A service; ``module_names`` are RPC modules beside those of its mods' mod.json."""
+        return self._declare("service", type, mods, id or self._free(3000), module_names, 0)
+
+    def master(self, *, mods: Iterable[str | Path] = ()) -> Node:
+        """The master, which there is anyhow; called to give it mods."""
+        self._nodes.pop(MASTER, None)
+        return self._declare("master", "master", mods, MASTER, (), 0)
+
+    def start(self) -> None:
+        """Starts all nodes, services first, unless that was done."""
+        if self._core is not None:
+            return
+        (self._directory / "deploy.json").write_text(json.dumps(self._deploy()), "utf-8")
+        nodes = [(node.id, node.role, node.type) for node in self._nodes.values()]
+        names = [name for node in self._nodes.values() for name in node.module_names]
+        self._core = _core.Cluster([*nodes, (PROXY, "proxy", "proxy")], names, self)
+        order = {"master": 0, "service": 1, "game": 2, "lobby": 3}
+        for node in sorted(self._nodes.values(), key=lambda node: (order[node.role], node.id)):
+            self._start(node)
+        self._core.start(PROXY, [], 0)
+        self.settle()
+
+    def node(self, id: int) -> Node:
+        """The node with that serverid."""
+        return self._nodes[id]
+
+    @property
+    def now(self) -> float:
+        """Seconds since the start, in the cluster's time."""
+        return self._core.now() if self._core else 0.0
+
+    def advance(self, seconds: float) -> None:
+        """Lets time pass: what is due in it (timers, time-outs, Update) happens, in its order, and nothing waits."""
+        self._running().advance(float(seconds))
+
+    def settle(self) -> None:
+        """Lets everything happen that needs no time; a millisecond passes."""
+        self._running().advance(0.0)
+
+    def login(self, uid: int, nickname: str = "") -> Client:
+        """Logs a player in through the proxy. Raises ConnectionError, whose text says why not."""
+        client = Client(self, uid)
+        client.player_id, client._session = self._running().log_in(uid, nickname or f"player{uid}", client._hear)
+        self.settle()
+        return client
+
+    def sent(self, call: str | None = None, **wanted: Any) -> list[sent.Sent]:
+        """What mods have sent with the call of that name, in its order: ``cluster.sent("NotifyToClient",
+        eventName="Mails")``. ``wanted`` are arguments of the call, or node, namespace, system, data, result."""
+        return [one for one in self._sent if call in (None, one.call) and one.fits(wanted)]
+
+    def forget(self) -> None:
+        """Forgets what was sent until now."""
+        self._sent.clear()
+
+    def take_errors(self) -> list[HandlerError]:
+        """What handlers have raised; a test that expects errors takes them."""
+        errors, self.errors = self.errors, []
+        return errors
+
+    def close(self) -> None:
+        """Lets all nodes leave in order."""
+        core, self._core = self._core, None
+        if core is not None:
+            try:
+                core.close()
+            finally:
+                self._views.switch(None)
+
+    # What the core calls.
+
+    def load(self, core: _core.Node) -> None:
+        """A node starts: its mods are loaded."""
+        node = self._nodes[core.id]
+        node.runtime = runtime = Runtime(core, self._directory / "deploy.json")
+        runtime.install()
+        for base in runtime.bases.values():
+            sent.watch(base, self._told(core.id))
+        runtime.load(node.mods)
+        core.on_leave(runtime.leave)
+
+    def switch(self, node: int | None) -> None:
+        """From here on it is this node's code that runs."""
+        self._views.switch(node)
+
+    def on_error(self, about: str, error: BaseException) -> None:
+        """A handler has raised."""
+        self.errors.append(HandlerError(self._views.current or 0, about, error))
+        log.error("node %s: %s: a handler raised", self._views.current, about, exc_info=error)
+
+    def _declare(
+        self, role: str, type: str, dirs: Iterable[str | Path], id: int, names: Iterable[str], players: int
+    ) -> Node:
+        if self._core is not None:
+            raise RuntimeError("the cluster is up: nodes are declared before it starts, as in deploy.json")
+        if id in self._nodes or id == PROXY:
+            raise ValueError(f"there is a node {id} already")
+        found = [Path(directory).resolve() for directory in dirs]
+        declared = [*names, *(name for directory in found for name in mods.declared_modules(directory))]
+        node = self._nodes[id] = Node(self, id, role, type, found, declared, players)
+        return node
+
+    def _free(self, id: int) -> int:
+        while id in self._nodes:
+            id += 1
+        return id
+
+    def _running(self) -> _core.Cluster:
+        self.start()
+        if self._core is None:
+            raise RuntimeError("the cluster is closed")
+        return self._core
+
+    def _start(self, node: Node) -> None:
+        if self._core is None:
+            return self.start()
+        self._views.add(node.id, node.mods)
+        self._core.start(node.id, node.module_names, node.max_players)
+        self.settle()
+        return None
+
+    def _told(self, node: int) -> Callable[[Any, str, dict[str, Any], Any], None]:
+        def told(system: Any, call: str, args: dict[str, Any], result: Any) -> None:
+            self._sent.append(sent.Sent(node, system.namespace, system.systemName, call, args, self.now, result))
+
+        return told
+
+    def _deploy(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"master": {"serverid": MASTER}, "proxy": [{"serverid": PROXY}]}
+        for node in self._nodes.values():
+            if node.role != "master":
+                found.setdefault(node.role, []).append({"serverid": node.id, "type": node.type})
+        return {**found, **self._config}

@@ -1,0 +1,5 @@
+# -*- coding: utf-8 -*-
+
+
+def isEnough(had, price):
+    return price <= had

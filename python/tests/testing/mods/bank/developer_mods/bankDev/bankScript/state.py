@@ -1,0 +1,4 @@
+# -*- coding: utf-8 -*-
+# What each service has of its own.
+coins = {}
+closed = []
