@@ -25,7 +25,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 NATS = Path(__file__).with_name("python_nats.py")
-MODS = {"driver": Path(__file__).with_name("python_driver.py"), "service": ROOT / "crates/chappe/src/bench/python_peer.py"}
+MODS = {
+    "driver": Path(__file__).with_name("python_driver.py"),
+    "service": ROOT / "crates/chappe/src/bench/python_peer.py",
+}
 COMMAND = os.environ.get("CHAPPE", str(ROOT / "target/release/chappe"))
 GOAL = 5.0
 """How many times the rate of nats-py is wanted."""
@@ -54,9 +57,12 @@ def chappe_both_ends(seconds: float) -> Figure:
         for mod, source in MODS.items():
             (directory / mod).mkdir()
             shutil.copy(source, directory / mod / "modMain.py")
-        deploy = {"cluster": "bench", "master": {"serverid": 1, "port": 0}}
-        deploy["lobby"] = [{"serverid": 100, "mods": ["driver"]}]
-        deploy["service"] = [{"serverid": 101, "type": "bench", "mods": ["service"]}]
+        deploy = {
+            "cluster": "bench",
+            "master": {"serverid": 1, "port": 0},
+            "lobby": [{"serverid": 100, "mods": ["driver"]}],
+            "service": [{"serverid": 101, "type": "bench", "mods": ["service"]}],
+        }
         (directory / "deploy.json").write_text(json.dumps(deploy))
         work = {"size": SIZE, "in_flight": IN_FLIGHT, "warmup": WARMUP, "seconds": seconds, "result": str(result)}
         command = [COMMAND, "up", str(directory / "deploy.json")]
@@ -82,8 +88,14 @@ def nats(work: str, seconds: float, port: int) -> Figure:
             assert peer.stdout
             if peer.stdout.readline() != "ready\n":
                 raise SystemExit("the nats-py peer did not come up")
-            job = {"port": port, "pid": peer.pid, "size": SIZE, "in_flight": IN_FLIGHT}
-            job |= {"warmup": WARMUP, "seconds": seconds}
+            job = {
+                "port": port,
+                "pid": peer.pid,
+                "size": SIZE,
+                "in_flight": IN_FLIGHT,
+                "warmup": WARMUP,
+                "seconds": seconds,
+            }
             return last_line([sys.executable, str(NATS), work, json.dumps(job)], seconds)
         finally:
             peer.kill()

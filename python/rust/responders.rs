@@ -3,6 +3,7 @@
 use chappe::{NodeId, Reason, Responder};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -41,7 +42,7 @@ impl Responders {
     }
 
     /// Ends a request whose handler has raised.
-    pub(crate) fn fail(&self, id: u64, about: &str) {
+    pub(crate) fn fail(&self, id: u64, about: &dyn fmt::Display) {
         let kept = self.open.borrow_mut().remove(&id);
         if let Some((_, responder)) = kept {
             responder.fail(Reason::HandlerFailed, &format!("the handler raised: {about}"));

@@ -7,6 +7,7 @@ use chappe::system::ServerSystem;
 use chappe::{Address, ListenerId, NodeId, PlayerId, PushTo, Row, SendError, Sent, To, value};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use std::fmt;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -165,9 +166,11 @@ impl System {
     /// replaced. One that raises ends the request as HandlerFailed.
     fn register(&self, row: u8, module: &str, method: &str, handler: Py<PyAny>) -> PyResult<()> {
         let (row, deliver, responders) = (row_of(row)?, self.deliver.clone(), self.responders.clone());
+        let name = format!("{module}.{method}");
         self.system.register(row, module, method, move |call| {
-            let about = format!("request {}.{} from node {}", call.module(), call.method(), call.from());
             let (from, args) = (call.from().0, call.args::<In>());
+            // Made into text only for a handler that raises.
+            let about = About { name: &name, from };
             let args = match args {
                 Ok(args) => args.0,
                 Err(error) => return call.fail(chappe::Reason::BadData, &error.to_string()),
@@ -179,6 +182,18 @@ impl System {
             }
         });
         Ok(())
+    }
+}
+
+/// A request, for a log line.
+struct About<'a> {
+    name: &'a str,
+    from: i64,
+}
+
+impl fmt::Display for About<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "request {} from node {}", self.name, self.from)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::cluster::{MODULE, with_proxy};
 use super::measure::{Figure, Tally, Window, meter};
-use super::{BenchResult, WorkArgs};
+use super::{BenchResult, Programs, WorkArgs};
 use chappe_client::{Client, ClientEvent, Login};
 use serde_bytes::Bytes;
 use std::cell::RefCell;
@@ -15,8 +15,8 @@ const LOGINS: usize = 64;
 /// Attempts of one login: the lobby may not be routable yet.
 const ATTEMPTS: usize = 100;
 
-pub(super) fn run(args: &WorkArgs) -> BenchResult<Figure> {
-    with_proxy(async |url, pids| {
+pub(super) fn run(with: &Programs, args: &WorkArgs) -> BenchResult<Figure> {
+    with_proxy(with, async |url, pids| {
         let clients = connect(&url, args.in_flight).await?;
         let window = args.window();
         let cpu = meter(window, pids.into_iter().chain([std::process::id()]).collect());

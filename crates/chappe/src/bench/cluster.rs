@@ -2,7 +2,7 @@
 //! this program (local link) or threads (memory link). Or, for clients: a proxy and a game as processes.
 
 use super::python::PythonPeer;
-use super::{BenchResult, LinkName};
+use super::{BenchResult, LinkName, Programs};
 use chappe_link::Link;
 use chappe_link::local::LocalLink;
 use chappe_link::memory::MemoryLink;
@@ -16,6 +16,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_bytes::ByteBuf;
 use std::cell::Cell;
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -69,6 +70,7 @@ pub(super) fn peer_id(index: usize) -> NodeId {
 /// Runs `drive` on a lobby node that is connected to `peers` services, and hands it the processes' ids. With `python`
 /// there is one service, and its handlers are a mod's.
 pub(super) fn with_peers<T: 'static>(
+    with: &Programs,
     link: LinkName,
     peers: usize,
     python: bool,
@@ -92,10 +94,10 @@ pub(super) fn with_peers<T: 'static>(
                 let link = shared.clone();
                 std::thread::spawn(move || run_blocking(|| serve(index, link)));
             }
-            LinkName::Local if let Some(peer) = &python => children.0.push(peer.spawn()?),
+            LinkName::Local if let Some(peer) = &python => children.0.push(peer.spawn(&with.python)?),
             LinkName::Local => {
                 let index = index.to_string();
-                children.0.push(spawn(dir.path(), &["--index", &index])?.0);
+                children.0.push(spawn(&with.own, dir.path(), &["--index", &index])?.0);
             }
         }
     }
@@ -125,13 +127,16 @@ pub(super) fn with_peers<T: 'static>(
 
 /// Runs `drive` with a proxy's url, on a runtime of one thread, and hands it the ids of the proxy's and the
 /// game's processes.
-pub(super) fn with_proxy<T>(drive: impl AsyncFnOnce(String, [u32; 2]) -> BenchResult<T>) -> BenchResult<T> {
+pub(super) fn with_proxy<T>(
+    with: &Programs,
+    drive: impl AsyncFnOnce(String, [u32; 2]) -> BenchResult<T>,
+) -> BenchResult<T> {
     raise_file_limit();
     let dir = tempfile::tempdir()?;
     let link: SharedLink = Arc::new(LocalLink::new(dir.path()));
     std::thread::spawn(move || run_blocking(|| master(link)));
-    let (game, _) = spawn(dir.path(), &["--part", "game"])?;
-    let (proxy, url) = spawn(dir.path(), &["--part", "proxy"])?;
+    let (game, _) = spawn(&with.own, dir.path(), &["--part", "game"])?;
+    let (proxy, url) = spawn(&with.own, dir.path(), &["--part", "proxy"])?;
     let pids = [proxy.id(), game.id()];
     let _children = Children(vec![game, proxy]);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -139,9 +144,10 @@ pub(super) fn with_proxy<T>(drive: impl AsyncFnOnce(String, [u32; 2]) -> BenchRe
 }
 
 /// Starts a peer process and waits until it is ready; what it says then is its address.
-fn spawn(dir: &Path, args: &[&str]) -> BenchResult<(Child, String)> {
-    let mut command = Command::new(std::env::current_exe()?);
-    command.args(["bench", "peer", "--dir"]).arg(dir).args(args).stdout(Stdio::piped());
+fn spawn(own: &[OsString], dir: &Path, args: &[&str]) -> BenchResult<(Child, String)> {
+    let (program, leading) = own.split_first().ok_or("this program's own file is not known")?;
+    let mut command = Command::new(program);
+    command.args(leading).args(["bench", "peer", "--dir"]).arg(dir).args(args).stdout(Stdio::piped());
     let mut child = command.spawn()?;
     let mut line = String::new();
     let output = child.stdout.take().ok_or("a peer without an output")?;

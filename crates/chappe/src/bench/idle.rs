@@ -3,7 +3,7 @@
 use super::client::connect;
 use super::cluster::with_proxy;
 use super::measure::resident_bytes;
-use super::{BenchResult, IdleArgs};
+use super::{BenchResult, IdleArgs, Programs};
 use serde::Serialize;
 use std::time::Duration;
 use tokio::time::sleep;
@@ -21,8 +21,8 @@ struct Idle {
 }
 
 #[expect(clippy::print_stdout, reason = "the figure is what the command is for")]
-pub(super) fn run(args: &IdleArgs, json: bool) -> BenchResult<()> {
-    let idle = with_proxy(async |url, [proxy, game]| {
+pub(super) fn run(with: &Programs, args: &IdleArgs, json: bool) -> BenchResult<()> {
+    let idle = with_proxy(with, async |url, [proxy, game]| {
         let memory = |pid| resident_bytes(pid).ok_or("a process of the measurement has ended");
         // The first client brings what the proxy allocates once.
         let first = connect(&url, 1).await?;

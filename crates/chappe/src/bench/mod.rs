@@ -15,9 +15,12 @@ mod oneway;
 mod python;
 mod rpc;
 
+use crate::app::App;
 use crate::exit::{self, CommandError};
+use crate::python::program;
 use clap::{Subcommand, ValueEnum};
 use measure::Figure;
+use std::ffi::OsString;
 use std::time::Duration;
 
 /// Measure what a message costs on this machine
@@ -95,18 +98,37 @@ struct IdleArgs {
 /// Why a measurement did not come about.
 type BenchResult<T> = Result<T, Box<dyn std::error::Error>>;
 
+/// What peers are started with: programs and their leading arguments.
+#[derive(Debug)]
+struct Programs {
+    own: Vec<OsString>,
+    /// What runs mods; empty where nothing does.
+    python: Vec<OsString>,
+}
+
+impl Programs {
+    fn of(app: &App) -> std::io::Result<Programs> {
+        if let Some(host) = app.mod_host() {
+            return Ok(Programs { own: host.program(), python: host.program() });
+        }
+        let python = program().unwrap_or_default().iter().map(OsString::from).collect();
+        Ok(Programs { own: vec![std::env::current_exe()?.into()], python })
+    }
+}
+
 /// Runs `chappe bench`.
-pub(crate) fn run(args: Args, json: bool) -> Result<(), CommandError> {
+pub(crate) fn run(args: Args, app: &App, json: bool) -> Result<(), CommandError> {
+    let with = &Programs::of(app).map_err(CommandError::io("this program's own file is not known"))?;
     let done = match args.work {
-        Work::Rpc(args) => rpc::run(&args).map(|figure| show(&figure, &args.work, json)),
+        Work::Rpc(args) => rpc::run(with, &args).map(|figure| show(&figure, &args.work, json)),
         Work::Event(args) => {
-            oneway::run(&args.work, 1, args.python).map(|figure| show(&figure, &args.work, json))
+            oneway::run(with, &args.work, 1, args.python).map(|figure| show(&figure, &args.work, json))
         }
         Work::Fanout(args) => {
-            oneway::run(&args, oneway::FANOUT, false).map(|figure| show(&figure, &args, json))
+            oneway::run(with, &args, oneway::FANOUT, false).map(|figure| show(&figure, &args, json))
         }
-        Work::Client(args) => client::run(&args).map(|figure| show(&figure, &args, json)),
-        Work::Idle(args) => idle::run(&args, json),
+        Work::Client(args) => client::run(with, &args).map(|figure| show(&figure, &args, json)),
+        Work::Idle(args) => idle::run(with, &args, json),
         Work::Peer(args) => cluster::peer(&args),
     };
     done.map_err(|error| CommandError::Ended { code: exit::FAILED, message: error.to_string() })

@@ -3,7 +3,7 @@
 
 use super::cluster::{MODULE, peer_id, with_peers};
 use super::measure::{Figure, meter};
-use super::{BenchResult, WorkArgs};
+use super::{BenchResult, Programs, WorkArgs};
 use chappe_node::system::ServerSystem;
 use chappe_node::{Node, To};
 use chappe_wire::Row;
@@ -19,9 +19,9 @@ const BATCH_BYTES: usize = 64 * 1024;
 /// How long what was sent may take to arrive when the sending is over.
 const SETTLE: Duration = Duration::from_secs(20);
 
-pub(super) fn run(args: &WorkArgs, peers: usize, python: bool) -> BenchResult<Figure> {
+pub(super) fn run(with: &Programs, args: &WorkArgs, peers: usize, python: bool) -> BenchResult<Figure> {
     let args = args.clone();
-    with_peers(args.link, peers, python, async move |node: Node, pids| {
+    with_peers(with, args.link, peers, python, async move |node: Node, pids| {
         let window = args.window();
         let cpu = meter(window, pids);
         let system = ServerSystem::new(&node, MODULE, MODULE);

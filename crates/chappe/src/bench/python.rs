@@ -2,8 +2,8 @@
 
 use super::BenchResult;
 use super::cluster::{MODULE, peer_id};
-use crate::python::program;
 use chappe_deploy::Deploy;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -32,11 +32,10 @@ impl PythonPeer {
     }
 
     /// Starts it; it is ready when the master says so.
-    pub(super) fn spawn(&self) -> BenchResult<Child> {
-        let program = program().ok_or(
+    pub(super) fn spawn(&self, python: &[OsString]) -> BenchResult<Child> {
+        let (interpreter, args) = python.split_first().ok_or(
             "--python needs the Python package `chappe`, in python3 or in the interpreter that CHAPPE_PYTHON names",
         )?;
-        let (interpreter, args) = program.split_first().ok_or("no interpreter")?;
         let mut command = Command::new(interpreter);
         command.args(args).arg("node").arg(&self.deploy).arg(peer_id(0).0.to_string());
         Ok(command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?)

@@ -2,7 +2,7 @@
 
 use super::cluster::{MODULE, with_peers};
 use super::measure::{Figure, Tally, Window, meter};
-use super::{BenchResult, HandlerArgs};
+use super::{BenchResult, HandlerArgs, Programs};
 use chappe_node::{Node, To};
 use chappe_wire::Row;
 use serde_bytes::{ByteBuf, Bytes};
@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 /// A time-out that is never reached on a machine that works.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-pub(super) fn run(args: &HandlerArgs) -> BenchResult<Figure> {
+pub(super) fn run(with: &Programs, args: &HandlerArgs) -> BenchResult<Figure> {
     let HandlerArgs { work: args, python } = args.clone();
-    with_peers(args.link, 1, python, async move |node: Node, pids| {
+    with_peers(with, args.link, 1, python, async move |node: Node, pids| {
         let window = args.window();
         let cpu = meter(window, pids);
         let tally = Rc::new(RefCell::new(Tally::new(window)?));

@@ -103,7 +103,7 @@ pub(crate) fn run(app: App, args: impl IntoIterator<Item = OsString>) -> ExitCod
         Command::Kick(args) => kick::run(&context, args),
         Command::Announce(args) => announce::run(&context, args),
         Command::Stop(args) => stop::run(&context, &args),
-        Command::Bench(args) => bench::run(args, context.json),
+        Command::Bench(args) => bench::run(args, &context.app, context.json),
     };
     exit::report(result, as_json)
 }
