@@ -128,18 +128,21 @@ impl Cluster {
         let wakes = Arc::new(Wakes { is_woken: AtomicBool::new(true), all: Mutex::default() });
         self.sets.borrow_mut().insert(id, Rc::new(Running { set: RefCell::new(set), wakes }));
         self.nodes.borrow_mut().insert(id, Up { node: node.clone(), ended: ended.clone() });
-        self.until(py, || ended.borrow().is_some() || self.is_known_to_all(&node))?;
-        if door.borrow().is_some() {
-            *self.door.borrow_mut() = door.borrow_mut().take();
+        let waited = self.until(py, || ended.borrow().is_some() || self.is_known_to_all(&node));
+        if let Some(door) = door.borrow_mut().take() {
+            *self.door.borrow_mut() = Some(door);
         }
-        if let Some(error) = failed.borrow_mut().take() {
-            return Err(error);
-        }
-        match ended.borrow_mut().take() {
-            Some(Err(error)) => Err(PyRuntimeError::new_err(error.to_string())),
-            Some(Ok(())) => Err(PyRuntimeError::new_err(format!("node {id} has left while it started"))),
-            None => Ok(()),
-        }
+        let result = match (waited, failed.borrow_mut().take(), ended.borrow_mut().take()) {
+            (Ok(()), None, None) => return Ok(()),
+            (Err(error), ..) | (_, Some(error), _) => Err(error),
+            (.., Some(Err(error))) => Err(PyRuntimeError::new_err(error.to_string())),
+            (.., Some(Ok(()))) => {
+                Err(PyRuntimeError::new_err(format!("node {id} has left while it started")))
+            }
+        };
+        self.nodes.borrow_mut().remove(&id);
+        self.end(id);
+        result
     }
 
     /// Lets a node leave in order, and waits until it has.

@@ -77,6 +77,7 @@ class Node:
 
     def system(self, namespace: str, name: str) -> Any:
         """The system of that name; its methods run on the node. Raises KeyError when there is none."""
+        self.cluster.start()
         if self.runtime is None or (namespace, name) not in self.runtime.systems:
             known = sorted(self.runtime.systems) if self.runtime else []
             raise KeyError(f"node {self.id} has no system {(namespace, name)}; it has {known}")
@@ -136,7 +137,7 @@ class Cluster:
         return self._declare("master", "master", mods, MASTER, (), 0)
 
     def start(self) -> None:
-        """Starts all nodes, services first, unless that was done."""
+        """Starts all nodes, services first, unless that was done. Raises ModError when mods cannot be loaded."""
         if self._core is not None:
             return
         (self._directory / "deploy.json").write_text(json.dumps(self._deploy()), "utf-8")
@@ -144,9 +145,13 @@ class Cluster:
         names = [name for node in self._nodes.values() for name in node.module_names]
         self._core = _core.Cluster([*nodes, (PROXY, "proxy", "proxy")], names, self)
         order = {"master": 0, "service": 1, "game": 2, "lobby": 3}
-        for node in sorted(self._nodes.values(), key=lambda node: (order[node.role], node.id)):
-            self._start(node)
-        self._core.start(PROXY, [], 0)
+        try:
+            for node in sorted(self._nodes.values(), key=lambda node: (order[node.role], node.id)):
+                self._start(node)
+            self._core.start(PROXY, [], 0)
+        except BaseException:
+            self.close()  # so that it can be started when what is wrong is mended
+            raise
         self.settle()
 
     def node(self, id: int) -> Node:

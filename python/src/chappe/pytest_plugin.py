@@ -1,4 +1,4 @@
-"""The plugin of pytest: the fixture ``cluster``."""
+"""The plugin of pytest: the fixture ``cluster``. Beside `chappe.testing`, so that runs without it do not load that."""
 
 from __future__ import annotations
 
