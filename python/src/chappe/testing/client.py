@@ -69,7 +69,8 @@ class Client:
     def _hear(self, told: tuple[Any, ...]) -> None:
         kind, *what = told
         if kind == "event":
-            self._received.append(Received(*what, time=self._cluster.now))
+            namespace, system, event, data = what
+            self._received.append(Received(namespace, system, event, data, self._cluster.now))
         elif kind == "moved":
             self.moves.append((what[0], what[1]))
         elif kind == "announce":
