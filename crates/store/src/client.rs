@@ -19,9 +19,12 @@ pub struct StoreClient {
 
 /// What waits for the store.
 pub(crate) enum Job {
-    Work(Box<Work>, oneshot::Sender<Result<Done, StoreError>>),
-    Read(Box<dyn FnOnce(&mut dyn Store) + Send>),
+    Work(Box<Work>, Answer),
+    Read(Reading),
 }
+
+pub(crate) type Answer = oneshot::Sender<Result<Done, StoreError>>;
+pub(crate) type Reading = Box<dyn FnOnce(&mut dyn Store) + Send>;
 
 /// What a store has done since it was opened.
 #[derive(Debug, Default)]

@@ -1,11 +1,11 @@
 //! The store's end: takes everything that waits, as one flush.
 
-use crate::client::Job;
+use crate::client::{Answer, Job, Reading};
 use crate::{Done, Store, StoreClient, StoreError, StoreStats, Work};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 /// How many pieces may wait; beyond that callers get [`StoreError::Overloaded`].
 const WAITING: usize = 65_536;
@@ -58,9 +58,6 @@ fn channel() -> (StoreClient, mpsc::Receiver<Job>) {
     let (queue, jobs) = mpsc::channel(WAITING);
     (StoreClient { queue, stats: Arc::new(StoreStats::default()) }, jobs)
 }
-
-type Answer = oneshot::Sender<Result<Done, StoreError>>;
-type Reading = Box<dyn FnOnce(&mut dyn Store) + Send>;
 
 /// What is done at once: the work in one transaction, then the reads, which see it.
 #[derive(Default)]

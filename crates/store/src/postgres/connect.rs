@@ -17,6 +17,11 @@ const DIALECT: Dialect = Dialect {
 };
 /// The advisory lock's number: `Chpe`.
 const LOCK: i64 = 0x4368_7065;
+/// Every statement finds its rows by key. Left to itself the planner plans each array anew, at more cost than running
+/// it, or goes by the size that a table had when it was new.
+const SETTINGS: &str = "SET synchronous_commit = on; SET statement_timeout = '12s';
+     SET client_min_messages = warning; SET plan_cache_mode = force_generic_plan; SET jit = off;
+     SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;";
 const CONNECT: Duration = Duration::from_secs(5);
 /// How often the lock is tried: a master that was killed leaves its session for a moment.
 const LOCK_TRIES: u32 = 50;
@@ -62,11 +67,7 @@ pub(super) async fn open(target: &Target, options: &Options) -> Result<Session, 
     let (client, connection) = target.config.connect(NoTls).await.map_err(refused)?;
     let driven = tokio::spawn(async move { drop(connection.await) });
     let mut session = Session::new(client, driven);
-    session
-        .batch(
-            "SET synchronous_commit = on; SET statement_timeout = '12s'; SET client_min_messages = warning",
-        )
-        .await?;
+    session.batch(SETTINGS).await?;
     lock(&mut session, target).await?;
     let fsync = session.call(Call::new("SELECT current_setting('fsync')", Vec::new())).await?;
     if fsync.first().and_then(|row| row.try_get::<_, String>(0).ok()).is_some_and(|value| value == "off") {
