@@ -7,7 +7,7 @@ use pyo3::types::PyDict;
 use std::ffi::OsString;
 use std::path::Path;
 
-/// Loads mods through a Python object with `on_error`, `declared_modules` and `load`.
+/// Loads mods through a Python object with `on_error`, `declared_modules`, `load` and `command`.
 pub(crate) struct Host {
     pub(crate) python: Py<PyAny>,
     pub(crate) program: Vec<OsString>,
@@ -22,6 +22,13 @@ impl ModHost for Host {
         Python::attach(|py| {
             let names = self.python.call_method1(py, "declared_modules", (dir.as_os_str(),));
             names.and_then(|names| names.extract(py)).map_err(|error| text(py, &error))
+        })
+    }
+
+    fn command(&self, words: &[OsString]) -> Result<u8, String> {
+        Python::attach(|py| {
+            let code = self.python.call_method1(py, "command", (words.to_vec(),));
+            code.and_then(|code| code.extract(py)).map_err(|error| text(py, &error))
         })
     }
 

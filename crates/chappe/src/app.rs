@@ -59,6 +59,13 @@ pub trait ModHost: Send + Sync {
     /// # Errors
     /// Why the node cannot start: a mod that does not load.
     fn load(&self, node: ModNode<'_>) -> Result<(), String>;
+
+    /// Runs a command that the host has and this crate only names (`mod ...`, `client ...`): `words` are its name and
+    /// its arguments. What goes wrong it tells by itself; the answer is the exit code.
+    ///
+    /// # Errors
+    /// Why there is no such command.
+    fn command(&self, words: &[OsString]) -> Result<u8, String>;
 }
 
 /// A game: what each type of node does. [`App::main`] turns it into a program that understands the whole command

@@ -58,7 +58,10 @@ pub(crate) enum CommandError {
     },
     /// It failed, and all of that is printed already.
     #[error("failed")]
-    Told,
+    Told {
+        /// The exit code.
+        code: u8,
+    },
     /// The cluster ended, and not because it was asked to.
     #[error("{message}")]
     Ended {
@@ -80,9 +83,9 @@ impl CommandError {
         match self {
             CommandError::Deploy(_) | CommandError::Usage(_) => CONFIG,
             CommandError::Node(error) => node_code(error),
-            CommandError::Outcome { .. } | CommandError::Io { .. } | CommandError::Told => FAILED,
+            CommandError::Outcome { .. } | CommandError::Io { .. } => FAILED,
             CommandError::Unreachable { .. } => UNREACHABLE,
-            CommandError::Ended { code, .. } => *code,
+            CommandError::Ended { code, .. } | CommandError::Told { code } => *code,
         }
     }
 
@@ -99,7 +102,7 @@ impl CommandError {
             CommandError::Outcome { reason, .. } => ("outcome", Some(*reason)),
             CommandError::Unreachable { .. } => ("unreachable", None),
             CommandError::Io { .. } => ("system", None),
-            CommandError::Told => ("told", None),
+            CommandError::Told { .. } => ("told", None),
             CommandError::Ended { .. } => ("ended", None),
         };
         json!({"ok": false, "code": self.code(), "error": kind, "reason": reason.map(Reason::as_str), "message": message})
@@ -118,7 +121,7 @@ pub(crate) fn node_code(error: &NodeError) -> u8 {
 /// The end of a command, told to whoever started it.
 pub(crate) fn report(result: Result<(), CommandError>, as_json: bool) -> ExitCode {
     let Err(error) = result else { return ExitCode::SUCCESS };
-    if let CommandError::Told = error {
+    if let CommandError::Told { .. } = error {
     } else if as_json {
         crate::cmd::say(&error.to_json().to_string());
     } else {

@@ -1,4 +1,4 @@
-"""What the core calls when a node with mods starts."""
+"""What the core calls when a node with mods starts, or for a command of the package."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ log = logging.getLogger("chappe")
 
 
 class Host:
-    """Loads the mods of the one node of this process."""
+    """Loads the mods of the one node of this process, and runs the package's own commands."""
 
     def __init__(self) -> None:
         self.node: _core.Node | None = None
@@ -25,6 +25,12 @@ class Host:
     def declared_modules(self, directory: str) -> list[str]:
         """The RPC modules that the mod in ``directory`` declares."""
         return mods.declared_modules(Path(directory))
+
+    def command(self, words: list[str]) -> int:
+        """Runs a command of the package: `mod ...` or `client ...`. Answers the exit code."""
+        from chappe import command
+
+        return command.run(words)
 
     def load(self, node: _core.Node, entry: dict[str, Any]) -> None:
         """Loads the mods of ``node``. Raises ModError, whose text says why the node cannot start."""

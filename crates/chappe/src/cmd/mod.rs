@@ -3,7 +3,9 @@
 mod announce;
 mod call;
 mod check;
+mod client;
 mod kick;
+mod mods;
 mod node;
 mod nodes;
 mod players;
@@ -15,6 +17,7 @@ use crate::app::App;
 use crate::bench;
 use crate::exit::{self, CommandError};
 use crate::logging;
+use crate::python;
 use chappe_deploy::Deploy;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
@@ -68,6 +71,8 @@ enum Command {
     Kick(kick::Args),
     Announce(announce::Args),
     Stop(stop::Args),
+    Mod(mods::Args),
+    Client(client::Args),
     Bench(bench::Args),
 }
 
@@ -76,12 +81,15 @@ struct Context {
     app: App,
     json: bool,
     log: Option<String>,
+    /// The arguments as they came, without the program's name.
+    args: Vec<OsString>,
 }
 
 /// Runs the command that `args` name.
 pub(crate) fn run(app: App, args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
     let parsed =
-        Cli::command().try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches));
+        Cli::command().try_get_matches_from(&args).and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => {
@@ -91,7 +99,7 @@ pub(crate) fn run(app: App, args: impl IntoIterator<Item = OsString>) -> ExitCod
         }
     };
     let as_json = cli.json;
-    let context = Context { app, json: cli.json, log: cli.log };
+    let context = Context { app, json: cli.json, log: cli.log, args: args.into_iter().skip(1).collect() };
     let result = match cli.command {
         Command::Up(args) => up::run(&context, args),
         Command::Node(args) => node::run(&context, &args),
@@ -103,6 +111,8 @@ pub(crate) fn run(app: App, args: impl IntoIterator<Item = OsString>) -> ExitCod
         Command::Kick(args) => kick::run(&context, args),
         Command::Announce(args) => announce::run(&context, args),
         Command::Stop(args) => stop::run(&context, &args),
+        Command::Mod(args) => mods::run(&context, args),
+        Command::Client(args) => client::run(&context, args),
         Command::Bench(args) => bench::run(args, &context.app, context.json),
     };
     exit::report(result, as_json)
@@ -129,6 +139,25 @@ impl Context {
         }
         // Returns only when it could not be done.
         Err(CommandError::Io { what: "cannot run the game's program", source: command.exec() })
+    }
+
+    /// Runs the command `words` in the Python package: in this process when it is there, else in one of its own, which
+    /// this one becomes. `name` is the command's, for the error.
+    fn run_in_python(&self, name: &str, words: &[OsString]) -> Result<(), CommandError> {
+        if let Some(host) = self.app.mod_host() {
+            return match host.command(words).map_err(CommandError::Usage)? {
+                0 => Ok(()),
+                code => Err(CommandError::Told { code }),
+            };
+        }
+        if let Some([program, first @ ..]) = python::program()
+            && std::env::var_os(HANDED_OVER).is_none()
+        {
+            let mut command = process::Command::new(program);
+            command.args(first).args(&self.args).env(HANDED_OVER, "1");
+            return Err(CommandError::Io { what: "cannot run the Python package", source: command.exec() });
+        }
+        Err(CommandError::Usage(format!("`chappe {name}` needs the Python package `chappe`")))
     }
 
     /// Prints `json` for a program, or the lines of `text` for a person.
@@ -214,15 +243,21 @@ mod tests {
     fn the_help_of_a_command_does_not_change_unseen() {
         let mut root = Cli::command().term_width(100);
         root.build();
-        let names: Vec<String> =
-            root.get_subcommands().map(|command| command.get_name().to_owned()).collect();
         insta::assert_snapshot!("help", root.render_long_help().to_string());
-        for name in names {
-            let Some(command) = root.find_subcommand_mut(&name) else { continue };
-            let help = command.clone().term_width(100).render_long_help().to_string();
-            assert!(help.contains("Example"), "{name} shows no example");
-            insta::assert_snapshot!(format!("help_{name}"), help);
+        for command in root.get_subcommands() {
+            let name = command.get_name();
+            assert_help(&format!("help_{name}"), command);
+            // Those of the bench are for itself.
+            for inner in command.get_subcommands().filter(|_| name != "bench") {
+                assert_help(&format!("help_{name}_{}", inner.get_name()), inner);
+            }
         }
+    }
+
+    fn assert_help(name: &str, command: &clap::Command) {
+        let help = command.clone().term_width(100).render_long_help().to_string();
+        assert!(help.contains("Example"), "{name} shows no example");
+        insta::assert_snapshot!(name, help);
     }
 
     #[test]

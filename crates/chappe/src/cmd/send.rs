@@ -1,7 +1,7 @@
 //! `chappe send`: one event into a running cluster.
 
 use super::{Context, DeployFile, data_arg};
-use crate::exit::CommandError;
+use crate::exit::{self, CommandError};
 use crate::tool;
 use chappe_deploy::Deploy;
 use chappe_node::control_tool::{SendOutcome, SendRequest, SendTo};
@@ -55,7 +55,7 @@ pub(super) fn run(context: &Context, args: Args) -> Result<(), CommandError> {
     match outcome.missing.first() {
         None => Ok(()),
         // It is told already; the code says the rest.
-        Some(_) if context.json => Err(CommandError::Told),
+        Some(_) if context.json => Err(CommandError::Told { code: exit::FAILED }),
         Some((_, reason)) => {
             Err(CommandError::Outcome { reason: *reason, message: "not everyone has it".to_owned() })
         }

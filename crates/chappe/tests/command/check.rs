@@ -44,6 +44,27 @@ fn python_nodes_are_refused_by_name() {
 }
 
 #[test]
+fn what_needs_the_package_says_so() {
+    insta::assert_snapshot!(said(&["mod", "check", "mods/bank"]));
+    insta::assert_snapshot!(said(&["client", "proxies.json", "--uid", "7", "--mods", "mods/bank"]));
+}
+
+#[test]
+fn a_client_without_a_proxy_is_told_which_there_are() {
+    insta::assert_snapshot!(said(&["client", "mods.json", "--uid", "7", "--mods", "mods/bank"]));
+    insta::assert_snapshot!(said(&[
+        "client",
+        "proxies.json",
+        "--uid",
+        "7",
+        "--mods",
+        "mods/bank",
+        "--proxy",
+        "6"
+    ]));
+}
+
+#[test]
 fn several_programs_do_not_fit_in_one_process() {
     insta::assert_snapshot!(said(&["up", "two_programs.json", "--one-process"]));
 }

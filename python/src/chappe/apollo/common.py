@@ -11,6 +11,7 @@ from chappe import _core
 from chappe.apollo.callables import check
 
 if TYPE_CHECKING:
+    from chappe.apollo.base import BaseRuntime
     from chappe.apollo.runtime import Runtime
 
 MOST_UIDS = 100
@@ -20,7 +21,7 @@ MOST_UIDS = 100
 class ModModule:
     """The decorators of a modMain."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: BaseRuntime) -> None:
         self.Mod = runtime.binder.mod()
 
 

@@ -7,7 +7,7 @@ import types
 from typing import TYPE_CHECKING, Any
 
 from chappe.apollo import common, extra, lobby, master, service, timers
-from chappe.apollo.engine import EngineModules
+from chappe.apollo.engine import Engine, EngineModules
 
 if TYPE_CHECKING:
     from chappe.apollo.runtime import Runtime
@@ -63,12 +63,18 @@ def surface(runtime: Runtime) -> dict[str, Any]:
 
 
 def modules(runtime: Runtime) -> dict[str, types.ModuleType]:
-    """Every module of the surface by each of its names, with the packages that hold them."""
+    """Every module of a node's surface by each of its names, with the packages that hold them."""
+    return spread(surface(runtime) | runtime.pools.modules(), runtime.engine)
+
+
+def spread(surface: dict[str, Any], engine: Engine) -> dict[str, types.ModuleType]:
+    """Every module by each of its names, with the packages that hold them; ``surface`` is the modules, or what stands
+    behind them, by their names without prefixes."""
     found: dict[str, types.ModuleType] = {}
 
     def package(name: str) -> types.ModuleType:
         if name not in found:
-            found[name] = ApiModule(name, object(), runtime.engine)
+            found[name] = ApiModule(name, object(), engine)
             parent, _, last = name.rpartition(".")
             if parent:
                 setattr(package(parent), last, found[name])
@@ -78,22 +84,22 @@ def modules(runtime: Runtime) -> dict[str, types.ModuleType]:
         package(name)
         for prefix in PREFIXES:
             package(f"{prefix}.{name}")
-    for name, api in surface(runtime).items():
-        module = ApiModule(name, api, runtime.engine)
+    for name, api in surface.items():
+        module = api if isinstance(api, types.ModuleType) else ApiModule(name, api, engine)
         for spelled in (name, *(f"{prefix}.{name}" for prefix in PREFIXES)):
             found[spelled] = module
             parent, _, last = spelled.rpartition(".")
             if parent:
                 setattr(package(parent), last, module)
-    for name, pool in runtime.pools.modules().items():
-        for spelled in (name, *(f"{prefix}.{name}" for prefix in PREFIXES)):
-            found[spelled] = pool
-            parent, _, last = spelled.rpartition(".")
-            setattr(package(parent), last, pool)
     return found
 
 
 def install(runtime: Runtime) -> None:
     """Makes the surface importable in this process."""
-    sys.modules.update(modules(runtime))
-    sys.meta_path.append(EngineModules(runtime.engine, (*PACKAGES, *PREFIXES)))
+    put(modules(runtime), runtime.engine)
+
+
+def put(modules: dict[str, types.ModuleType], engine: Engine) -> None:
+    """Makes ``modules`` importable in this process, and what they lack inert."""
+    sys.modules.update(modules)
+    sys.meta_path.append(EngineModules(engine, (*PACKAGES, *PREFIXES)))

@@ -29,7 +29,7 @@ class BaseSystem:
         # Here and not in __init__: classes of mods do not all call that of their base.
         self = super().__new__(cls)
         self.namespace, self.systemName = namespace, systemName
-        self._core = cls._runtime.node.system(namespace, systemName)
+        self._core = cls._runtime.ground.system(namespace, systemName)
         self._listeners = []
         return self
 
