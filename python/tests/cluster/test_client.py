@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import queue
 import signal
@@ -14,7 +15,9 @@ from typing import Any
 
 import pytest
 
-from .cluster import MODS, PATIENCE, Cluster, command
+from chappe.scaffold import scaffold
+
+from .cluster import MODS, PATIENCE, Cluster, command, free_ports
 
 GREET = str(MODS / "greet")
 
@@ -145,8 +148,6 @@ def test_what_cannot_be_run_is_told(greeting: Cluster, login: Callable[..., Play
 
 
 def test_a_cluster_that_does_not_run_is_told_apart(greeting: Cluster, tmp_path: Path) -> None:
-    from .cluster import free_ports
-
     ports = free_ports(2)
     file = tmp_path / "deploy.json"
     file.write_text(f'{{"master": {{"serverid": 1, "port": {ports[0]}}}, "proxy": [{{"serverid": 5, "port": {ports[1]}}}]}}')
@@ -154,3 +155,24 @@ def test_a_cluster_that_does_not_run_is_told_apart(greeting: Cluster, tmp_path: 
     done = subprocess.run(line, env={**os.environ, **greeting.environ}, capture_output=True, text=True, timeout=60)
     assert done.returncode == 5, done
     assert f"at ws://127.0.0.1:{ports[1]}" in done.stderr
+
+
+def test_a_new_mod_greets_its_first_player(start: Callable[..., Cluster], tmp_path: Path) -> None:
+    scaffold("visits", tmp_path)
+    deploy = json.loads((tmp_path / "visits/deploy.json").read_text())
+    for entry in (deploy["master"], *deploy["proxy"]):
+        del entry["port"]
+    for entry in (*deploy["lobby"], *deploy["service"]):
+        entry["mods"] = [str(tmp_path / "visits")]
+    cluster = start(deploy).ready()
+    player = Player(cluster, "--uid", "7", "--mods", str(tmp_path / "visits"), "--json", "--nickname=-x")
+    try:
+        ready = json.loads(player.until('"ready"'))
+        assert (ready["uid"], ready["server"], ready["proxy"]) == (7, 20, 10)
+        player.until("visit 1")
+        assert cluster.stop() == 0
+        closed = json.loads(player.until('"closed"'))
+        assert closed["uid"] == 7 and closed["reason"], closed
+        assert player.end() == 1
+    finally:
+        player.process.kill()
