@@ -36,6 +36,8 @@ const READS: u32 = 16;
 /// How many frames are taken in between two looks at the clock.
 const LOOK_AFTER: u32 = 8;
 
+/// What the topics of engine events begin with ([`crate::ENGINE_NAMESPACE`], [`crate::ENGINE_SYSTEM`]).
+const ENGINE_PREFIX: &[u8] = b"Minecraft\0Engine\0";
 /// The most topics of which it is said that nobody listens.
 const UNHEARD: usize = 1000;
 
@@ -216,6 +218,10 @@ impl Inner {
         {
             return self.refuse(from, meta.row, Reason::StaleSession);
         }
+        if meta.origin.is_some() && topic.starts_with(ENGINE_PREFIX) {
+            // What a node raises itself is never a client's to say.
+            return self.refuse(from, meta.row, Reason::Refused);
+        }
         self.stats.delivered(meta.row, meta.stamp);
         self.dispatch(Event { topic, meta, from: from.node, data });
     }
@@ -339,5 +345,16 @@ fn is_beat(envelope: &Envelope<'_>) -> bool {
         }
         Body::Close { .. } => true,
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_engines_prefix_is_that_of_its_topics() {
+        let topic = crate::listeners::topic(crate::ENGINE_NAMESPACE, crate::ENGINE_SYSTEM, "");
+        assert_eq!(topic.as_slice(), ENGINE_PREFIX);
     }
 }

@@ -4,6 +4,7 @@ use crate::conn::{Conn, Format, Stage};
 use crate::proxy::Proxy;
 use crate::rate::Verdict;
 use crate::session::{Held, Session, SharedSession};
+use chappe_node::{ENGINE_NAMESPACE, ENGINE_SYSTEM};
 use chappe_wire::client::{FromClient, Names, ToClient};
 use chappe_wire::{NodeId, Reason, Row, value};
 use std::rc::Rc;
@@ -145,6 +146,10 @@ impl Proxy {
                 self.stats().dropped(row, Reason::RateLimited);
                 return Outcome::Flood;
             }
+        }
+        if (names.namespace, names.system) == (ENGINE_NAMESPACE, ENGINE_SYSTEM) {
+            // Those a node raises itself; from a client it would be a forgery.
+            return dropped(Reason::Refused);
         }
         if data.len() > options.message_bytes {
             return dropped(Reason::TooLarge);

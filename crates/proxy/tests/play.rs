@@ -295,7 +295,7 @@ fn a_proxy_that_leaves_says_goodbye() {
 #[test]
 fn what_cannot_be_passed_on_is_counted_and_the_client_is_told() {
     run(async || {
-        let (_cluster, node, _, url, _) = Cluster::small(ProxyOptions::default()).await;
+        let (_cluster, node, _, url, lobby) = Cluster::small(ProxyOptions::default()).await;
         let client = login(&url, 7).await;
         client.notify_to_service_node(NodeId(99), "Test", "Client", "Mail", &1).unwrap();
         let told = client.next_event().await;
@@ -303,6 +303,12 @@ fn what_cannot_be_passed_on_is_counted_and_the_client_is_told() {
         client.notify_to_service_node(LOBBY, "Test", "Client", "Mail", &1).unwrap();
         until("it is counted", || dropped(&node, Row::ClientToService, Reason::WrongRole) == 1).await;
         assert_eq!(dropped(&node, Row::ClientToService, Reason::NoRoute), 1);
+        // An event of the engine is raised by the node itself; a client that says one forges it.
+        let (namespace, system) = (chappe_node::ENGINE_NAMESPACE, chappe_node::ENGINE_SYSTEM);
+        let forged = chappe_wire::value!({"id": "-1", "uid": 1});
+        client.notify_to_server(namespace, system, "DelServerPlayerEvent", &forged).unwrap();
+        until("it is refused", || dropped(&node, Row::ClientToServer, Reason::Refused) == 1).await;
+        assert_eq!(*lobby.visits.borrow(), ["+7"]);
         let big = "x".repeat(2 << 20);
         let refused = client.notify_to_server("Test", "Client", "Say", &big).unwrap_err();
         assert_eq!(refused.reason(), Reason::TooLarge);
