@@ -62,7 +62,7 @@ demo-short:
 bench:
 	scripts/ensure-deb.sh nats-server redis-server
 	$(CARGO) build --release --locked -p chappe
-	$(CARGO) run --release --locked --manifest-path bench/Cargo.toml
+	$(CARGO) run --release --locked --manifest-path bench/Cargo.toml -- $(BENCH_ARGS)
 
 clean:
 	$(CARGO) clean
