@@ -62,7 +62,7 @@ impl Pair {
 /// and when there are twice as many (each call of the command is a peer of its own), under id 0.
 const KEPT_PAIRS: usize = 256;
 
-/// A node's counters. Cheap to count in; [`Stats::report`] makes a copy to look at.
+/// A node's counters. Cheap to count in; [`crate::Node::report`] makes a copy to look at.
 #[derive(Debug, Default)]
 pub struct Stats {
     sent: RowCounts,

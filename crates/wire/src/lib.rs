@@ -22,6 +22,6 @@ pub use error::WireError;
 pub use node_id::NodeId;
 pub use player_id::{BadPlayerId, PlayerId};
 pub use reason::Reason;
-pub use role::Role;
+pub use role::{Role, UnknownRole};
 pub use row::Row;
 pub use value::Value;
