@@ -2,7 +2,7 @@
 
 use super::cluster::{MODULE, with_proxy};
 use super::measure::{Figure, Tally, Window, meter};
-use super::{BenchResult, Programs, WorkArgs};
+use super::{BenchResult, LinkName, Programs, WorkArgs};
 use chappe_client::{Client, ClientEvent, Login};
 use serde_bytes::Bytes;
 use std::cell::RefCell;
@@ -16,6 +16,11 @@ const LOGINS: usize = 64;
 const ATTEMPTS: usize = 100;
 
 pub(super) fn run(with: &Programs, args: &WorkArgs) -> BenchResult<Figure> {
+    if args.link == LinkName::Memory {
+        return Err(
+            "clients reach a proxy that is a process of its own: there is no `client` over memory".into()
+        );
+    }
     with_proxy(with, async |url, pids| {
         let clients = connect(&url, args.in_flight).await?;
         let window = args.window();

@@ -36,14 +36,19 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 enum Work {
     /// Requests with an answer each, a fixed number under way.
+    #[command(after_help = "Example:\n  chappe bench rpc --in-flight 64 --seconds 3")]
     Rpc(HandlerArgs),
     /// Events one way, to one receiver.
+    #[command(after_help = "Example:\n  chappe bench event --link memory")]
     Event(HandlerArgs),
     /// Broadcasts, to eight receivers in processes of their own.
+    #[command(after_help = "Example:\n  chappe bench fanout --size 1024")]
     Fanout(WorkArgs),
     /// Round trips of players: client, proxy, game and back.
+    #[command(after_help = "Example:\n  chappe bench client --in-flight 1000")]
     Client(WorkArgs),
     /// What an idle node and an idle client cost in memory.
+    #[command(after_help = "Example:\n  chappe bench idle --clients 10000 --json")]
     Idle(IdleArgs),
     /// A peer of a measurement; started by the others.
     #[command(hide = true)]
