@@ -46,7 +46,7 @@ $(VENV)/ready:
 ## The Python package, built and installed as a user would, and its tests.
 python: $(VENV)/ready
 	$(CARGO) build --locked -p chappe
-	$(VENV)/bin/pip install --quiet './python[test]'
+	$(VENV)/bin/pip install --quiet '.[test]'
 	$(VENV)/bin/python -m pytest -q python/tests
 
 fuzz:
