@@ -2,9 +2,10 @@
 
 use crate::NotificationId;
 use chappe_wire::NodeId;
+use serde::{Deserialize, Serialize};
 
 /// Who sent a notification.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Sender {
     /// A player, by uid.
     Player(u64),
@@ -13,7 +14,7 @@ pub enum Sender {
 }
 
 /// A notification to be kept until it is settled.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewNotification {
     /// Its name, never used before.
     pub id: NotificationId,
@@ -24,6 +25,7 @@ pub struct NewNotification {
     /// Its `_type`, for lists.
     pub kind: String,
     /// The record with its `_validate`; opaque here.
+    #[serde(with = "serde_bytes")]
     pub payload: Vec<u8>,
     /// Milliseconds from the commit by the store's clock, after which nothing can act on it; `None`: never.
     pub deadline_in_ms: Option<u64>,
@@ -32,7 +34,7 @@ pub struct NewNotification {
 }
 
 /// How far a notification has come. The last step, settled, leaves no row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Step {
     /// Committed by its sender; nothing has acted on it.
     Sent,

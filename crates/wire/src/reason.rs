@@ -94,6 +94,12 @@ reasons! {
     Duplicate = 32,
     /// A client that does not read what it is sent.
     SlowClient = 33,
+    /// The database is lost or full; nothing that must survive can be done.
+    StoreUnavailable = 34,
+    /// No such player has ever logged in.
+    UserNotFound = 35,
+    /// Waiting would never end: the handler waits for what it owns itself.
+    WouldDeadlock = 36,
 }
 
 impl Reason {
@@ -115,6 +121,7 @@ impl Reason {
                 | Reason::Draining
                 | Reason::Stuck
                 | Reason::ServerFull
+                | Reason::StoreUnavailable
         )
     }
 }
@@ -136,6 +143,6 @@ mod tests {
         }
         assert_eq!(Reason::from_code(0), None);
         assert_eq!(Reason::DeadlineExceeded.code(), 4);
-        assert_eq!(Reason::ALL.len(), 33);
+        assert_eq!(Reason::ALL.len(), 36);
     }
 }

@@ -1,5 +1,5 @@
-//! The rows of the message table (apollo.md section 1): which documented call a message came from. One byte in
-//! each envelope, so that counters, errors and the demo's table speak in the words of the specification.
+//! The rows of the message table (apollo.md section 1) and of Snipe's mechanisms (snipe.md section 1): which
+//! documented call a message came from. One byte in each envelope, so that counters, errors and the demo's table speak in the words of the specification.
 
 use std::fmt;
 
@@ -61,6 +61,14 @@ rows! {
     ServerToClients = 19, "NotifyToMultiClients", "lobby/game", "several clients";
     ServerToAllClients = 20, "BroadcastToAllClient", "lobby/game", "all its clients";
     RequestToHashService = 21, "RequestToHashService", "lobby/game, service, master", "a service by key";
+    CacheNotify = 22, "cacheNotify", "any node", "master";
+    SlaveNotify = 23, "slaveClient.notify", "master", "one node";
+    NotifyAll = 24, "notifyAll", "master", "all of a type";
+    Notify = 25, "notify", "any node", "a player's server";
+    SendTo = 26, "sendTo", "any node", "a player's server";
+    CacheRequest = 27, "cacheRequest", "any node", "master";
+    PlayerRequest = 28, "request", "client", "its lobby/game";
+    PlayerResponse = 29, "response", "lobby/game", "one client";
 }
 
 impl Row {

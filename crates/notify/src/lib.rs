@@ -1,0 +1,3 @@
+//! Player records, and notifications between players that end exactly once (snipe.md).
+
+mod protocol;
