@@ -36,6 +36,7 @@ CODES: dict[str, Severity] = {
     "handler-not-callable": E,
     "handler-arguments": E,
     "duplicate-system": E,
+    "duplicate-package": E,
     "no-class": E,
     "missing-modmain": E,
     "missing-mod": E,
@@ -47,6 +48,11 @@ CODES: dict[str, Severity] = {
     "json-null": W,
     "json-lenient": W,
     "python-syntax": E,
+    "import-missing": E,
+    "import-name": E,
+    "import-unsure": W,
+    "api-name": E,
+    "api-missing": W,
 }
 
 

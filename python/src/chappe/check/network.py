@@ -43,6 +43,7 @@ class Network:
         self.broken: set[Half] = set()
         for half in dict.fromkeys(half for mod in self.mods for half in mod.halves):
             self._read(half)
+        self.by_file = {module.source.path: module for module in self.modules}
         self.evaluator = Evaluator(self.modules)
         self._mark_assigned_from_outside()
         self.evaluator.forget()

@@ -23,8 +23,11 @@ def distance(left: str, right: str) -> int:
 def near(left: str, right: str) -> int | None:
     """Their distance where one may be a slip of the other, else None. Case counts for nothing here."""
     allowed = max(1, min(len(left), len(right)) // 4) if min(len(left), len(right)) > 2 else 0
+    allowed = min(allowed, 3)
+    if abs(len(left) - len(right)) > allowed:
+        return None
     found = distance(left.lower(), right.lower())
-    return found if found <= min(allowed, 3) else None
+    return found if found <= allowed else None
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

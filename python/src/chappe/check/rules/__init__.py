@@ -7,10 +7,12 @@ from ..network import Network
 from .events import unheard_events, unsent_events
 from .handlers import handlers
 from .ids import mixed_ids
+from .imports import imports
+from .names import names
 from .requests import requests
 from .roles import calls_of_roles
 from .systems import systems
 
 RULES: tuple[Callable[[Network], Iterator[Finding]], ...] = (
-    systems, calls_of_roles, handlers, unsent_events, unheard_events, requests, mixed_ids,
+    imports, names, systems, calls_of_roles, handlers, unsent_events, unheard_events, requests, mixed_ids,
 )

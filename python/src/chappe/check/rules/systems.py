@@ -21,6 +21,7 @@ def systems(network: Network) -> Iterator[Finding]:
         if one.namespace is None or one.name is None:
             network.not_constant(one.place)
     yield from _duplicates(network)
+    yield from _same_packages(network)
     yield from _mods_on_nodes(network)
 
 
@@ -63,6 +64,20 @@ def _duplicates(network: Network) -> Iterator[Finding]:
                 where = f" ({node.label})" if network.deploy else ""
                 yield Finding(*one.place, "duplicate-system", f"a system is registered as (`{one.namespace}`, `{one.name}`) on the same node"
                               f"{where} at {file}:{line}: give one of the two another name")
+
+
+def _same_packages(network: Network) -> Iterator[Finding]:
+    """Two mods of one node whose scripts are imported by one name: the second would get the first one's files."""
+    mains = {half: [module for module in network.modules if module.half is half and module.name.split(".")[-1] == "modMain"]
+             for mod in network.mods for half in mod.halves}
+    for node in network.nodes if network.deploy else ():
+        first: dict[str, Module] = {}
+        for half in dict.fromkeys(node.halves):
+            for main in mains[half]:
+                earlier = first.setdefault(main.name, main)
+                if earlier.half is not half:
+                    yield Finding(*main.place(main.source.tree), "duplicate-package",
+                                  f"`{main.name}` of {node.label} is {earlier.file} already: rename the folder of one of the two mods' scripts")
 
 
 def _mods_on_nodes(network: Network) -> Iterator[Finding]:
