@@ -47,6 +47,9 @@ pub(crate) struct Owned {
     pub(crate) document: Vec<u8>,
     /// Pushes that have waited for a login, in order, with their places.
     pub(crate) pushes: Vec<(u64, serde_bytes::ByteBuf)>,
+    /// Notifications for the player that are under way and will be delivered: what this server sends to the player
+    /// itself must not overtake them.
+    pub(crate) outstanding: u32,
 }
 
 /// `$store release` (one-way): a server lets a record go that it owns. And `$notify release`, from the master: let go
