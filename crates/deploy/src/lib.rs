@@ -19,6 +19,7 @@ mod error;
 mod field;
 mod json;
 mod limits;
+mod mod_json;
 mod modules;
 mod place;
 mod probe;

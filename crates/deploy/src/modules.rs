@@ -6,18 +6,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use chappe_wire::Role;
 
 use crate::deploy::Deploy;
+use crate::mod_json;
 
 impl Deploy {
     /// Every module name that the file declares, with the types of the nodes that declare it: what stands in any
-    /// `module_names`, and the type of each service, which is one of its modules. What a mod.json declares is not
-    /// part of it.
+    /// `module_names`, the type of each service, which is one of its modules, and what the mod.json of its mods
+    /// declare. Reads those files.
     #[must_use]
     pub fn declared_modules(&self) -> BTreeMap<String, BTreeSet<String>> {
         let mut declared: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for node in &self.nodes {
             let own_type = (node.role == Role::Service).then_some(&node.node_type);
-            for module in node.module_names.iter().chain(own_type) {
-                declared.entry(module.clone()).or_default().insert(node.node_type.clone());
+            let of_mods = node.mods.iter().flat_map(|dir| mod_json::modules(dir));
+            for module in node.module_names.iter().chain(own_type).cloned().chain(of_mods) {
+                declared.entry(module).or_default().insert(node.node_type.clone());
             }
         }
         declared

@@ -40,3 +40,9 @@ def test_a_misspelt_module_is_told_without_a_deploy_file(world: World) -> None:
     assert world.short("mods/service") == (
         'service/system.py:11:9: error: no service or master has the module or type `bnak`; did you mean `bank`? [rpc-unknown-module]\n'
     )
+
+
+def test_a_module_that_only_a_mod_json_declares_is_known(world: World) -> None:
+    world.system("server", "self.RequestToService('guild', 'Count', {})")
+    world.write(world.script("service").rsplit("/", 1)[0] + "/mod.json", '{"module_names": ["guild"]}')
+    assert world.short().endswith("nobody registers the method `Count` of `guild`; it registers none at all [rpc-unknown-method]\n")

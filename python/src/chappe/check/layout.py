@@ -24,6 +24,7 @@ class Half:
     files: list[Path] = field(default_factory=list)
     supports: frozenset[str] | None = None
     supports_at: tuple[str, int, int] | None = None
+    modules: tuple[str, ...] = ()
 
 
 @dataclass(eq=False)
@@ -138,6 +139,7 @@ class Layout:
         read = self._json(path)
         if not read or not isinstance(read.root.value, dict):
             return
+        half.modules = tuple(name for name, _ in _names(read.root.value.get("module_names")))
         names = [name.lower() for name, _ in _names(read.root.value.get("support_server_type"))]
         if names:
             at = read.root.value["support_server_type"].offset
