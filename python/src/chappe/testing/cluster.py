@@ -65,6 +65,8 @@ class Node:
 
     def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Runs ``function(*args, **kwargs)`` on the node, as one of its handlers would be, and returns its result."""
+        if self.cluster._views.current == self.id:
+            return function(*args, **kwargs)  # from a handler of its own
         result = self.cluster._running().call(self.id, lambda: function(*args, **kwargs))
         self.cluster.settle()
         return result
