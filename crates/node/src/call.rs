@@ -1,5 +1,7 @@
 //! A request as its handler gets it, and what answers it (apollo.md section 3).
 
+use crate::gate::{Hold, Receiver};
+use crate::held::{Answer, Held};
 use crate::node::Node;
 use chappe_wire::envelope::split_target;
 use chappe_wire::value::{self, ValueError};
@@ -87,7 +89,8 @@ impl<'a> Call<'a> {
     }
 }
 
-/// Answers one request, once. Dropped unanswered, it tells the caller `HandlerFailed`.
+/// Answers one request, once. Dropped unanswered, it tells the caller `HandlerFailed`; where a discarded run had answered
+/// ([`Node::discard_run`]), `NodeLost`.
 pub struct Responder {
     node: Node,
     row: Row,
@@ -96,6 +99,8 @@ pub struct Responder {
     id: u64,
     one_way: bool,
     done: bool,
+    /// Its answer was held, and discarded with the run that gave it.
+    is_reopened: bool,
 }
 
 impl Responder {
@@ -105,7 +110,7 @@ impl Responder {
         if !one_way {
             node.0.answers_owed.set(node.0.answers_owed.get() + 1);
         }
-        Responder { node, row, to: from.0, incarnation: from.1, id, one_way, done: false }
+        Responder { node, row, to: from.0, incarnation: from.1, id, one_way, done: false, is_reopened: false }
     }
 
     /// The node that asks.
@@ -162,6 +167,34 @@ impl Responder {
             }
             return;
         }
+        if node.gate.holds(self.row)
+            && let Some(hold) = node.gate.hold_for(&[Receiver::Node(self.to)])
+        {
+            return self.hold(hold, status, payload);
+        }
+        self.send_now(status, payload);
+    }
+
+    /// Leaves the answer with the gate. Where that has no room, the caller is told so.
+    #[cold]
+    fn hold(&self, hold: Hold, status: Result<(), Reason>, payload: &[u8]) {
+        let node = self.node.clone();
+        let Responder { row, to, incarnation, id, one_way, .. } = *self;
+        let responder = Responder { node, row, to, incarnation, id, one_way, done: true, is_reopened: false };
+        let held = Held::Answer(Answer { responder, status, payload: payload.into() });
+        let receivers = std::iter::once(Receiver::Node(self.to)).collect();
+        if let Err(held) = self.node.0.hold_back(hold, receivers, held) {
+            held.fail(&self.node.0, Reason::Overloaded, "too much output is held");
+        }
+    }
+
+    /// It may answer again: what it said was discarded.
+    pub(crate) fn reopen(&mut self) {
+        (self.done, self.is_reopened) = (false, true);
+    }
+
+    pub(crate) fn send_now(&mut self, status: Result<(), Reason>, payload: &[u8]) {
+        let node = &self.node.0;
         node.answers_owed.set(node.answers_owed.get() - 1);
         let meta = node.meta(self.row);
         let envelope = Envelope { meta, body: Body::Response { id: self.id, status }, payload };
@@ -184,6 +217,10 @@ impl std::fmt::Debug for Responder {
 
 impl Drop for Responder {
     fn drop(&mut self) {
+        if self.is_reopened {
+            return self
+                .send(Err(Reason::NodeLost), b"what was answered was discarded, and nobody did it again");
+        }
         self.send(Err(Reason::HandlerFailed), b"the handler let go of the request without an answer");
     }
 }

@@ -104,6 +104,7 @@ impl Inner {
             };
             let is_busy = is_writing
                 || self.has_local()
+                || !self.gate.is_empty()
                 || self.running.get() > 0
                 || self.answers_owed.get() > 0
                 || !self.pending.borrow().is_empty();

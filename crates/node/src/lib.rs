@@ -2,7 +2,7 @@
 //!
 //! Data flows one way: `connect` gets connections, `inbox` turns bytes into frames, envelopes and calls of
 //! handlers, handlers send through `send`, `rpc` and `waiting`, and the end of each turn (`outbox`) writes to each
-//! peer, at once, all that the turn has produced. `members` is the node's place in the cluster, `players` who is
+//! peer, at once, all that the turn has produced; `gate` holds what handler runs send until they may speak. `members` is the node's place in the cluster, `players` who is
 //! on it, `control` what the runtime's parts say to each other. [`system`] holds the calls that games use.
 
 mod call;
@@ -13,6 +13,8 @@ pub mod control;
 pub mod control_tool;
 mod error;
 mod event;
+mod gate;
+mod held;
 mod inbox;
 mod leave;
 mod listeners;
@@ -39,6 +41,7 @@ pub use clock::unix_nanos;
 pub use config::{Config, Limits, Timing};
 pub use error::{Failure, NodeError, SendError};
 pub use event::{Event, OwnedEvent};
+pub use gate::RunId;
 pub use listeners::{ListenerId, MAX_PRIORITY};
 pub use node::Node;
 pub use players::Player;

@@ -22,6 +22,10 @@ impl Inner {
     pub(crate) fn post_local(&self, envelope: &Envelope<'_>) -> Result<Ticket, Reason> {
         let mut body = Vec::with_capacity(64 + envelope.payload.len());
         envelope.encode_into(&mut body);
+        self.post_local_body(body)
+    }
+
+    pub(crate) fn post_local_body(&self, body: Vec<u8>) -> Result<Ticket, Reason> {
         self.push_local(Local::Body(body)).map(|()| Ticket::default())
     }
 

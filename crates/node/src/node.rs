@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::control::Session;
+use crate::gate::Gate;
 use crate::listeners::Listeners;
 use crate::local::Local;
 use crate::peer::Peer;
@@ -57,6 +58,7 @@ pub(crate) struct Inner {
     pub(crate) methods: RefCell<Methods>,
     pub(crate) pending: RefCell<Pending<Waiter>>,
     pub(crate) waiting: RefCell<Waiting>,
+    pub(crate) gate: Gate,
     pub(crate) on_push: RefCell<Option<PushHandler>>,
     pub(crate) on_view: RefCell<Vec<ViewHook>>,
     /// How many turns the loop has made; what the heartbeat thread tells the master.
@@ -117,6 +119,7 @@ impl Node {
             methods: RefCell::default(),
             pending: RefCell::default(),
             waiting: RefCell::default(),
+            gate: Gate::default(),
             on_push: RefCell::default(),
             on_view: RefCell::default(),
             progress: Arc::default(),
@@ -179,6 +182,7 @@ impl Node {
         let unacknowledged = peers.values().map(|peer| peer.unacknowledged() as u64).sum();
         report.named.insert("queued_bytes".into(), waits);
         report.named.insert("unacknowledged".into(), unacknowledged);
+        report.named.insert("held_messages".into(), self.held_messages() as u64);
         report.named.insert("pending_requests".into(), self.0.pending.borrow().len() as u64);
         report
     }

@@ -223,6 +223,7 @@ impl Inner {
             let now = self.clock.now();
             self.progress.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             self.expire_requests(now);
+            self.expire_held(now);
             if self.acks_due.get().is_some_and(|due| due <= now) {
                 self.acks_due.set(None);
                 self.tell_all_acks();
@@ -230,6 +231,7 @@ impl Inner {
             let due = [
                 self.pending.borrow().next_deadline(),
                 self.waiting.borrow().next_deadline(),
+                self.gate.next_deadline(),
                 self.acks_due.get(),
                 // Well within the time after which it would count as stuck.
                 Some(now + IDLE_TURN.min(self.config.timing.stuck / 4)),

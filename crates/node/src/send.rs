@@ -1,6 +1,7 @@
 //! Events, broadcasts and pushes on their way out, and receipts for them.
 
 use crate::error::SendError;
+use crate::gate::{Hold, Receiver, Receivers};
 use crate::listeners::{Handler, ListenerId, topic};
 use crate::node::Node;
 use crate::peer::{ReceiptWaiter, Ticket};
@@ -19,8 +20,10 @@ use tokio::sync::oneshot;
 /// arrived.
 pub struct Sent {
     node: Node,
-    to: SmallVec<[(NodeId, Ticket); 2]>,
-    missing: Vec<NoRoute>,
+    pub(crate) to: SmallVec<[(NodeId, Ticket); 2]>,
+    pub(crate) missing: Vec<NoRoute>,
+    /// For a held message: where it went, once it has left.
+    pub(crate) held: Option<oneshot::Receiver<Sent>>,
 }
 
 /// Where a message arrived. "Reached" means: taken into a ready node's inbox.
@@ -50,6 +53,11 @@ impl fmt::Debug for Sent {
 }
 
 impl Sent {
+    /// Of a message that went nowhere so far.
+    pub(crate) fn none(node: Node) -> Sent {
+        Sent { node, to: SmallVec::new(), missing: Vec::new(), held: None }
+    }
+
     /// How many nodes it was sent to.
     pub fn targets(&self) -> usize {
         self.to.len()
@@ -61,8 +69,34 @@ impl Sent {
     }
 
     /// Resolves when every node it was sent to has taken it in, refused it, or gone away; may be asked for at any
-    /// time after the call. It has no deadline of its own: a frozen node settles it when it goes on or is lost.
-    pub fn receipt(self) -> impl Future<Output = Receipt> {
+    /// time after the call. It has no deadline of its own: a frozen node settles it when it goes on or is lost, and a
+    /// message that is held by its run ([`Node::in_run`]) when it has left; one that was discarded is missing as
+    /// `HandlerFailed`.
+    pub fn receipt(mut self) -> impl Future<Output = Receipt> {
+        let held = self.held.take();
+        let settled = if held.is_some() { Err(self) } else { Ok(self.settle()) };
+        async move {
+            let sent = match settled {
+                Ok(settled) => return settled.await.unwrap_or_default(),
+                Err(sent) => sent,
+            };
+            let known = sent.missing.iter().filter_map(|at| at.node.map(|node| (node, at.reason)));
+            let mut missing: Vec<_> = known.collect();
+            let left = match held {
+                Some(held) => held.await.ok(),
+                None => None,
+            };
+            let Some(left) = left else {
+                missing.extend(sent.to.iter().map(|(id, _)| (*id, Reason::HandlerFailed)));
+                return Receipt { reached: Vec::new(), missing };
+            };
+            let receipt = left.settle().await.unwrap_or_default();
+            missing.extend(receipt.missing);
+            Receipt { reached: receipt.reached, missing }
+        }
+    }
+
+    fn settle(self) -> oneshot::Receiver<Receipt> {
         let missing = self.missing.iter().filter_map(|at| at.node.map(|node| (node, at.reason)));
         let receipt = Receipt { reached: Vec::new(), missing: missing.collect() };
         let (done, settled) = oneshot::channel();
@@ -79,7 +113,7 @@ impl Sent {
                 None => waiter(Err(Reason::Disconnected)),
             }
         }
-        async move { settled.await.unwrap_or_default() }
+        settled
     }
 }
 
@@ -186,6 +220,11 @@ impl Node {
         let node = &self.0;
         node.stats.sent(row, 1);
         let envelope = Envelope { meta: node.meta(row), body: Body::Event { topic }, payload };
+        if node.gate.holds(row)
+            && let Some(hold) = node.gate.hold_for(&[Receiver::Node(id)])
+        {
+            return self.hold_one(hold, [Receiver::Node(id)].into_iter().collect(), (id, takes), &envelope);
+        }
         match node.post_to_role(id, takes, &envelope) {
             Ok(ticket) => Ok(self.sent_to(id, ticket)),
             Err(reason) => {
@@ -210,7 +249,28 @@ impl Node {
     fn sent_to(&self, id: NodeId, ticket: Ticket) -> Sent {
         let mut to = SmallVec::new();
         to.push((id, ticket));
-        Sent { node: self.clone(), to, missing: Vec::new() }
+        Sent { node: self.clone(), to, missing: Vec::new(), held: None }
+    }
+
+    /// Holds an event or a push for one node, if it could be sent now.
+    #[cold]
+    fn hold_one(
+        &self,
+        hold: Hold,
+        receivers: Receivers,
+        (id, takes): (NodeId, fn(Role) -> bool),
+        envelope: &Envelope<'_>,
+    ) -> Result<Sent, SendError> {
+        let row = envelope.meta.row;
+        let reachable = self.0.view.borrow().reachable(id, takes);
+        let held = match reachable {
+            Ok(id) => self.hold_frame(hold, receivers, (&[id], takes), envelope),
+            Err(reason) => {
+                self.0.stats.dropped(row, reason);
+                Err(reason)
+            }
+        };
+        held.map_err(|reason| SendError::route(row, format!("node {id}"), reason))
     }
 
     fn broadcast(
@@ -225,6 +285,16 @@ impl Node {
         node.stats.sent(row, (to.len() + missing.len()) as u64);
         missing.iter().for_each(|at| node.stats.dropped(row, at.reason));
         let envelope = Envelope { meta: node.meta(row), body: Body::Event { topic }, payload };
+        if node.gate.holds(row) && !to.is_empty() {
+            let receivers: Receivers = to.iter().copied().map(Receiver::Node).collect();
+            if let Some(hold) = node.gate.hold_for(&receivers) {
+                let held = self.hold_frame(hold, receivers, (&to, |_| true), &envelope);
+                return match held {
+                    Ok(sent) => Ok(Sent { missing, ..sent }),
+                    Err(reason) => Err(SendError::route(row, "all that are meant", reason)),
+                };
+            }
+        }
         let mut body = Vec::with_capacity(64 + topic.len() + payload.len());
         envelope.encode_into(&mut body);
         let mut reached = SmallVec::new();
@@ -253,7 +323,7 @@ impl Node {
                 node.stats.dropped(row, Reason::NoRoute);
                 Err(SendError::route(row, to, Reason::NoRoute))
             }
-            _ => Ok(Sent { node: self.clone(), to: reached, missing }),
+            _ => Ok(Sent { node: self.clone(), to: reached, missing, held: None }),
         }
     }
 
@@ -304,7 +374,7 @@ impl Node {
         self.check_size(row, payload)?;
         match to {
             PushTo::Epochs([]) => {
-                return Ok(Sent { node: self.clone(), to: SmallVec::new(), missing: Vec::new() });
+                return Ok(Sent::none(self.clone()));
             }
             PushTo::Epochs(epochs) if epochs.len() / 8 > usize::from(u16::MAX) => {
                 node.stats.sent(row, 1);
@@ -316,6 +386,15 @@ impl Node {
         node.stats.sent(row, 1);
         let envelope = Envelope { meta: node.meta(row), body: Body::Push { to, topic }, payload };
         let takes = |role| role == Role::Proxy;
+        if node.gate.holds(row) {
+            let receivers: Receivers = match to {
+                PushTo::Uid(uid) => [Receiver::Uid(uid)].into_iter().collect(),
+                PushTo::Epochs(_) => to.epochs().map(Receiver::Player).collect(),
+            };
+            if let Some(hold) = node.gate.hold_for(&receivers) {
+                return self.hold_one(hold, receivers, (proxy, takes), &envelope);
+            }
+        }
         let posted = node.view.borrow().reachable(proxy, takes).and_then(|id| node.post(id, &envelope));
         match posted {
             Ok(ticket) => Ok(self.sent_to(proxy, ticket)),

@@ -1,6 +1,8 @@
 //! Where a request goes, and the ones that wait for a declared provider to come up.
 
 use crate::error::Failure;
+use crate::gate::{Receiver, Receivers};
+use crate::held::Held;
 use crate::node::{Inner, Node};
 use crate::rpc::{To, Waiter};
 use chappe_route::{Provider, State};
@@ -28,9 +30,10 @@ impl Outgoing<'_> {
 
 /// Requests for which no provider is up, in the order made.
 #[derive(Default)]
-pub(crate) struct Waiting(VecDeque<Held>);
+pub(crate) struct Waiting(VecDeque<HeldRequest>);
 
-struct Held {
+/// A request that waits: for a provider, or at the gate.
+pub(crate) struct HeldRequest {
     row: Row,
     to: HeldTo,
     module: String,
@@ -47,6 +50,62 @@ enum HeldTo {
     Master,
 }
 
+impl HeldRequest {
+    fn new(request: &Outgoing<'_>, waiter: Option<Waiter>) -> HeldRequest {
+        let to = match request.to {
+            To::Module => HeldTo::Module,
+            To::Key(key) => HeldTo::Key(key.into()),
+            To::Node(id) => HeldTo::Node(id),
+            To::Master => HeldTo::Master,
+        };
+        HeldRequest {
+            row: request.row,
+            to,
+            module: request.module.to_owned(),
+            target: request.target.into(),
+            args: request.args.into(),
+            deadline: request.deadline(),
+            waiter,
+        }
+    }
+
+    pub(crate) fn row(&self) -> Row {
+        self.row
+    }
+
+    pub(crate) fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.module.len() + self.target.len() + self.args.len()
+    }
+
+    pub(crate) fn into_waiter(self) -> Option<Waiter> {
+        self.waiter
+    }
+
+    /// The same request, with the time that is left of it.
+    fn outgoing(&self, now: Duration) -> Outgoing<'_> {
+        let to = match &self.to {
+            HeldTo::Module => To::Module,
+            HeldTo::Key(key) => To::Key(key),
+            HeldTo::Node(id) => To::Node(*id),
+            HeldTo::Master => To::Master,
+        };
+        let timeout = self.deadline.saturating_sub(now);
+        Outgoing {
+            row: self.row,
+            to,
+            module: &self.module,
+            target: &self.target,
+            args: &self.args,
+            now,
+            timeout,
+        }
+    }
+}
+
 impl Waiting {
     pub(crate) fn next_deadline(&self) -> Option<Duration> {
         self.0.iter().map(|held| held.deadline).min()
@@ -56,23 +115,74 @@ impl Waiting {
 impl Inner {
     /// Sends a request to a provider, or lets it wait for one, or ends it at once.
     pub(crate) fn route_request(self: &Rc<Self>, request: &Outgoing<'_>, waiter: Option<Waiter>) {
-        let provider = match request.to {
+        let provider = self.provider_of(request);
+        if self.gate.holds(request.row) {
+            return self.route_gated(provider, request, waiter);
+        }
+        self.route_to(provider, request, waiter);
+    }
+
+    fn provider_of(&self, request: &Outgoing<'_>) -> Result<Provider, Reason> {
+        Ok(match request.to {
             To::Module => self.view.borrow_mut().provider(request.module),
             To::Key(key) => self.view.borrow().provider_for_key(request.module, key),
             To::Master => self.view.borrow().master().map_or(Provider::Wait, Provider::Node),
             // The runtime's own: a node that is connected and not yet in the view can be asked.
             To::Node(id) if self.is_connected(id) => Provider::Node(id),
-            To::Node(id) => match self.view.borrow().reachable(id, |_| true) {
-                Ok(id) => Provider::Node(id),
-                Err(reason) => {
-                    return self.fail_later(
-                        waiter,
-                        request.row,
-                        reason,
-                        format!("node {id} cannot be reached"),
-                    );
-                }
-            },
+            To::Node(id) => Provider::Node(self.view.borrow().reachable(id, |_| true)?),
+        })
+    }
+
+    /// As [`Inner::route_to`], unless the gate holds the request.
+    #[cold]
+    fn route_gated(
+        self: &Rc<Self>,
+        provider: Result<Provider, Reason>,
+        request: &Outgoing<'_>,
+        waiter: Option<Waiter>,
+    ) {
+        let pinned = match provider {
+            Ok(Provider::Node(id)) => Some(id),
+            _ => None,
+        };
+        let receivers: Receivers = pinned.map(Receiver::Node).into_iter().collect();
+        let Some(hold) = self.gate.hold_for(&receivers) else {
+            return self.route_to(provider, request, waiter);
+        };
+        let held = Held::Request { pinned, request: HeldRequest::new(request, waiter) };
+        if let Err(held) = self.hold_back(hold, receivers, held) {
+            held.fail(self, Reason::Overloaded, "too much output is held");
+        }
+    }
+
+    /// Sends a request that the gate has let go: to the provider that it was to go to, or where that is gone, as anew.
+    pub(crate) fn send_held(self: &Rc<Self>, pinned: Option<NodeId>, held: HeldRequest) {
+        let mut held = held;
+        let waiter = held.waiter.take();
+        let request = held.outgoing(self.clock.now());
+        let is_up =
+            |id: &NodeId| self.is_connected(*id) || self.view.borrow().reachable(*id, |_| true).is_ok();
+        match pinned.filter(is_up) {
+            Some(id) => self.send_request(id, &request, waiter),
+            None => self.route_request(&request, waiter),
+        }
+    }
+
+    fn route_to(
+        self: &Rc<Self>,
+        provider: Result<Provider, Reason>,
+        request: &Outgoing<'_>,
+        waiter: Option<Waiter>,
+    ) {
+        let provider = match provider {
+            Ok(provider) => provider,
+            Err(reason) => {
+                let text = match request.to {
+                    To::Node(id) => format!("node {id} cannot be reached"),
+                    _ => "the provider cannot be reached".to_owned(),
+                };
+                return self.fail_later(waiter, request.row, reason, text);
+            }
         };
         match provider {
             Provider::Node(id) => self.send_request(id, request, waiter),
@@ -126,21 +236,7 @@ impl Inner {
             let text = "too many requests wait for providers that are not up".to_owned();
             return self.fail_later(waiter, request.row, Reason::Overloaded, text);
         }
-        let to = match request.to {
-            To::Module => HeldTo::Module,
-            To::Key(key) => HeldTo::Key(key.into()),
-            To::Node(id) => HeldTo::Node(id),
-            To::Master => HeldTo::Master,
-        };
-        waiting.0.push_back(Held {
-            row: request.row,
-            to,
-            module: request.module.to_owned(),
-            target: request.target.into(),
-            args: request.args.into(),
-            deadline: request.deadline(),
-            waiter,
-        });
+        waiting.0.push_back(HeldRequest::new(request, waiter));
         drop(waiting);
         self.wake_by(request.deadline());
     }
@@ -149,23 +245,9 @@ impl Inner {
     pub(crate) fn retry_waiting(self: &Rc<Self>) {
         let held = std::mem::take(&mut self.waiting.borrow_mut().0);
         let now = self.clock.now();
-        for held in held {
-            let to = match &held.to {
-                HeldTo::Module => To::Module,
-                HeldTo::Key(key) => To::Key(key),
-                HeldTo::Node(id) => To::Node(*id),
-                HeldTo::Master => To::Master,
-            };
-            let request = Outgoing {
-                row: held.row,
-                to,
-                module: &held.module,
-                target: &held.target,
-                args: &held.args,
-                now,
-                timeout: held.deadline.saturating_sub(now),
-            };
-            self.route_request(&request, held.waiter);
+        for mut held in held {
+            let waiter = held.waiter.take();
+            self.route_request(&held.outgoing(now), waiter);
         }
     }
 
@@ -207,7 +289,8 @@ impl Inner {
     }
 
     /// Ends every request, for a node that stops.
-    pub(crate) fn end_requests(&self) {
+    pub(crate) fn end_requests(self: &Rc<Self>) {
+        self.end_held();
         let pending = self.pending.borrow_mut().drain();
         let held = std::mem::take(&mut self.waiting.borrow_mut().0);
         for waiter in pending.into_iter().chain(held.into_iter().filter_map(|held| held.waiter)) {
