@@ -69,6 +69,22 @@ def test_the_tests_own_modules_stay_what_they_are(
     assert "itScript" not in sys.modules and "colorsys" in sys.modules, "libraries are everyone's"
 
 
+def test_what_a_test_imports_of_a_mod_is_not_the_nodes(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = mod(tmp_path, "one", SERVER + "from itScript import rules\nclass It(Base):\n    rules = rules\n")
+    (made / "developer_mods/itDev/itScript/rules.py").write_text("seen = []\n")
+    monkeypatch.syspath_prepend(made / "developer_mods/itDev")
+    from itScript import rules  # type: ignore[import-not-found]
+
+    nodes = [cluster.lobby(mods=[made]), cluster.lobby(mods=[made])]
+    found = [node.system("it", "it").rules for node in nodes]
+    assert len({id(rules), *map(id, found)}) == 3
+    assert sys.modules["itScript.rules"] is rules and sys.modules["itScript"].rules is rules
+    for name in [name for name in sys.modules if name.startswith("itScript")]:
+        del sys.modules[name]
+
+
 def test_update_runs_thirty_times_a_second_of_the_clusters_time(cluster: Cluster, tmp_path: Path) -> None:
     counts = "class It(Base):\n    n = 0\n    def Update(self):\n        self.n += 1\n"
     node = cluster.lobby(mods=[mod(tmp_path, "one", SERVER + counts)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
 from string import Template
@@ -22,7 +21,6 @@ def scaffold(name: str, directory: Path) -> list[Path]:
     """Writes the mod `name` into `directory/name` and answers its files, in the order in which to read them.
 
     `name`: letters, digits and underscores, a letter first: it becomes the namespace of events and the Python package.
-    Tests on a cluster are written only where the pytest plugin `chappe.testing` is installed.
 
     Raises `ScaffoldError` for another name and where something of that name is there already: nothing is overwritten.
     """
@@ -32,16 +30,11 @@ def scaffold(name: str, directory: Path) -> list[Path]:
     if root.exists():
         raise ScaffoldError(f"{root} is there already: take another name, or remove it")
     words = {"name": name, "Name": name[0].upper() + name[1:]}
-    files = templates.FILES | (templates.CLUSTER_TESTS if has_test_plugin() else {})
     written = []
-    for path, text in files.items():
+    for path, text in templates.FILES.items():
         file = root / Template(path).substitute(words)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(Template(text).substitute(words), encoding="utf-8")
         written.append(file)
     return written
 
-
-def has_test_plugin() -> bool:
-    """Whether `chappe.testing`, the pytest plugin with the `cluster` fixture, is installed."""
-    return importlib.util.find_spec("chappe.testing") is not None

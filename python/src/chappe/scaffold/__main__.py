@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import ScaffoldError, has_test_plugin, scaffold
+from . import ScaffoldError, scaffold
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,9 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     root = options.dir / options.name
     for file in files:
         print(file)
-    print(f"\nrun it:    chappe up {root / 'deploy.json'}\ncheck it:  chappe mod check {root / 'deploy.json'}\ntest it:   pytest {root}")
-    if not has_test_plugin():
-        print("\nIts tests need no cluster: the pytest plugin with the `cluster` fixture (chappe.testing) is not installed.")
+    print(f"\nrun it:    chappe up {root / 'deploy.json'}\ncheck it:  chappe mod check {root / 'deploy.json'}\ntest it:   cd {root} && pytest")
     return 0
 
 

@@ -234,6 +234,59 @@ def test_both_halves_have_the_same_names() -> None:
     assert dev == client
 '''
 
+CLUSTER_TEST = '''\
+"""Tests in a whole cluster, in this process and on virtual time: the fixture `cluster` comes with the package `chappe`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from ${name}Script import consts
+
+if TYPE_CHECKING:
+    from chappe.testing import Client, Cluster, Node
+
+MOD = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def service(cluster: Cluster) -> Node:
+    """The service of a network with one lobby."""
+    cluster.lobby(mods=[MOD])
+    return cluster.service(consts.SERVICE_TYPE, mods=[MOD])
+
+
+def say_hello(client: Client) -> list[str]:
+    """What the client half does; answers the greetings that came of it."""
+    client.forget()
+    client.send(consts.NAMESPACE, consts.CLIENT, consts.HELLO, {})
+    return [event.data["text"] for event in client.received(consts.GREETING)]
+
+
+def test_each_player_has_visits_of_their_own(cluster: Cluster, service: Node) -> None:
+    ann, bob = cluster.login(7, "Ann"), cluster.login(8, "Bob")
+    assert [say_hello(ann), say_hello(bob), say_hello(ann)] == [["visit 1"], ["visit 1"], ["visit 2"]]
+
+
+def test_a_service_that_is_down_greets_nobody_until_it_is_back(cluster: Cluster, service: Node) -> None:
+    ann = cluster.login(7, "Ann")
+    service.kill()
+    assert say_hello(ann) == []
+    cluster.advance(20.0)  # the request's time-out, and the loss of the node; takes no time
+    assert ann.received() == []
+    service.start()
+    assert say_hello(ann) == ["visit 1"]
+
+
+def test_no_client_speaks_for_another(cluster: Cluster, service: Node) -> None:
+    ann, bob = cluster.login(7, "Ann"), cluster.login(8, "Bob")
+    ann.send(consts.NAMESPACE, consts.CLIENT, consts.HELLO, {"__id__": bob.player_id})
+    assert len(ann.received(consts.GREETING)) == 1
+    assert bob.received() == []
+'''
+
 FILES: dict[str, str] = {
     "deploy.json": DEPLOY,
     f"{DEV}/mod.json": MOD_JSON,
@@ -249,7 +302,5 @@ FILES: dict[str, str] = {
     f"{PACK}/player.py": CLIENT,
     "tests/conftest.py": CONFTEST,
     "tests/test_${name}.py": TEST,
+    "tests/test_${name}_cluster.py": CLUSTER_TEST,
 }
-
-#: Written beside the others once the plugin with the `cluster` fixture is installed; it has none in this version.
-CLUSTER_TESTS: dict[str, str] = {}

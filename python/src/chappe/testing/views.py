@@ -22,6 +22,17 @@ class View:
     path: list[str]
     meta_path: list[object]
     modules: dict[str, types.ModuleType] = field(default_factory=dict)
+    hidden: set[str] = field(default_factory=set)
+    """What the test itself has imported of this node's mods, and the node must not see: it has its own."""
+    seen: set[str] = field(default_factory=set)
+
+    def hide(self) -> None:
+        """Takes the test's own modules of the node's mods out of ``sys.modules``."""
+        new = sys.modules.keys() - self.seen
+        self.hidden.update(name for name in new if name not in self.modules and self.owns(name, sys.modules[name]))
+        self.seen |= new
+        for name in self.hidden:
+            sys.modules.pop(name, None)
 
     def owns(self, name: str, module: types.ModuleType) -> bool:
         """Whether a module that was imported here is this node's alone; libraries are everyone's."""
@@ -65,6 +76,7 @@ class Views:
     def _enter(self, view: View) -> None:
         self._before = dict(sys.modules)
         self._path, self._meta_path = list(sys.path), list(sys.meta_path)
+        view.hide()
         sys.modules.update(view.modules)
         sys.path[:] = view.path
         sys.meta_path[:] = view.meta_path  # type: ignore[assignment]
@@ -76,7 +88,7 @@ class Views:
                 continue
             if name in view.modules or view.owns(name, module):
                 view.modules[name] = module
-        for name in view.modules:
+        for name in (*view.modules, *view.hidden):
             if name in before:
                 sys.modules[name] = before[name]
             else:
