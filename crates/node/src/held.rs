@@ -4,7 +4,7 @@ use crate::call::Responder;
 use crate::gate::{Hold, Receivers};
 use crate::node::{Inner, Node};
 use crate::peer::Ticket;
-use crate::send::Sent;
+use crate::receipt::Sent;
 use crate::waiting::HeldRequest;
 use chappe_route::NoRoute;
 use chappe_wire::{Envelope, NodeId, Reason, Role, Row};

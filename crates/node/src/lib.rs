@@ -25,6 +25,7 @@ mod outbox;
 mod peer;
 mod players;
 mod pulse;
+mod receipt;
 mod rpc;
 mod run;
 #[cfg(feature = "sabotage")]
@@ -46,8 +47,8 @@ pub use listeners::{ListenerId, MAX_PRIORITY};
 pub use node::Node;
 pub use players::Player;
 pub use rpc::{Callback, DEFAULT_TIMEOUT, Data, Reply, To};
+pub use receipt::{Receipt, Sent};
 pub use run::{Beats, run_blocking};
-pub use send::{Receipt, Sent};
 pub use stats::{PairReport, Report, RowCounts, Stats};
 pub use timers::{Timer, UPDATE_RATE};
 

@@ -1,146 +1,18 @@
-//! Events, broadcasts and pushes on their way out, and receipts for them.
+//! Events, broadcasts and pushes on their way out.
 
 use crate::error::SendError;
 use crate::gate::{Hold, Receiver, Receivers};
 use crate::listeners::{Handler, ListenerId, topic};
 use crate::node::Node;
-use crate::peer::{ReceiptWaiter, Ticket};
+use crate::peer::Ticket;
+use crate::receipt::Sent;
 use crate::{Event, OwnedEvent};
 use chappe_route::{Address, NoRoute};
 use chappe_wire::{Body, Envelope, Meta, NodeId, PlayerId, PushTo, Reason, Role, Row};
 use serde::Serialize;
 use smallvec::SmallVec;
-use std::cell::RefCell;
-use std::fmt;
 use std::future::Future;
 use std::rc::Rc;
-use tokio::sync::oneshot;
-
-/// A message that was sent: where it went. Nothing need be done with it; [`Sent::receipt`] tells where it
-/// arrived.
-pub struct Sent {
-    node: Node,
-    pub(crate) to: SmallVec<[(NodeId, Ticket); 2]>,
-    pub(crate) missing: Vec<NoRoute>,
-    /// For a held message: where it went, once it has left.
-    pub(crate) held: Option<oneshot::Receiver<Sent>>,
-}
-
-/// Where a message arrived. "Reached" means: taken into a ready node's inbox.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Receipt {
-    /// The nodes that have it.
-    pub reached: Vec<NodeId>,
-    /// The nodes that were meant and do not have it, or are not known to: each with the reason.
-    pub missing: Vec<(NodeId, Reason)>,
-}
-
-impl fmt::Display for Receipt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (reached, missing) = (self.reached.len(), self.missing.len());
-        write!(f, "{reached} of {}", reached + missing)?;
-        for (at, (node, reason)) in self.missing.iter().enumerate() {
-            write!(f, "{} {node}: {reason}", if at == 0 { "; missing" } else { "," })?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Debug for Sent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sent").field("to", &self.to).field("missing", &self.missing).finish_non_exhaustive()
-    }
-}
-
-impl Sent {
-    /// Of a message that went nowhere so far.
-    pub(crate) fn none(node: Node) -> Sent {
-        Sent { node, to: SmallVec::new(), missing: Vec::new(), held: None }
-    }
-
-    /// How many nodes it was sent to.
-    pub fn targets(&self) -> usize {
-        self.to.len()
-    }
-
-    /// The nodes that were meant and did not get it, known at once.
-    pub fn missing(&self) -> &[NoRoute] {
-        &self.missing
-    }
-
-    /// Resolves when every node it was sent to has taken it in, refused it, or gone away; may be asked for at any
-    /// time after the call. It has no deadline of its own: a frozen node settles it when it goes on or is lost, and a
-    /// message that is held by its run ([`Node::in_run`]) when it has left; one that was discarded is missing as
-    /// `HandlerFailed`.
-    pub fn receipt(mut self) -> impl Future<Output = Receipt> {
-        let held = self.held.take();
-        let settled = if held.is_some() { Err(self) } else { Ok(self.settle()) };
-        async move {
-            let sent = match settled {
-                Ok(settled) => return settled.await.unwrap_or_default(),
-                Err(sent) => sent,
-            };
-            let known = sent.missing.iter().filter_map(|at| at.node.map(|node| (node, at.reason)));
-            let mut missing: Vec<_> = known.collect();
-            let left = match held {
-                Some(held) => held.await.ok(),
-                None => None,
-            };
-            let Some(left) = left else {
-                missing.extend(sent.to.iter().map(|(id, _)| (*id, Reason::HandlerFailed)));
-                return Receipt { reached: Vec::new(), missing };
-            };
-            let receipt = left.settle().await.unwrap_or_default();
-            missing.extend(receipt.missing);
-            Receipt { reached: receipt.reached, missing }
-        }
-    }
-
-    fn settle(self) -> oneshot::Receiver<Receipt> {
-        let missing = self.missing.iter().filter_map(|at| at.node.map(|node| (node, at.reason)));
-        let receipt = Receipt { reached: Vec::new(), missing: missing.collect() };
-        let (done, settled) = oneshot::channel();
-        let open = Rc::new(RefCell::new(Open { left: self.to.len(), receipt, done: Some(done) }));
-        open.borrow_mut().finish();
-        for (id, ticket) in &self.to {
-            let (id, open) = (*id, open.clone());
-            let waiter: ReceiptWaiter = Box::new(move |result| open.borrow_mut().settle(id, result));
-            let peer = self.node.0.peers.borrow().get(&id).cloned();
-            match peer {
-                // Behind the message in the node's own queue.
-                _ if id == self.node.id() => self.node.0.later(move || waiter(Ok(()))),
-                Some(peer) => peer.wait(*ticket, waiter),
-                None => waiter(Err(Reason::Disconnected)),
-            }
-        }
-        settled
-    }
-}
-
-struct Open {
-    left: usize,
-    receipt: Receipt,
-    done: Option<oneshot::Sender<Receipt>>,
-}
-
-impl Open {
-    fn settle(&mut self, id: NodeId, result: Result<(), Reason>) {
-        match result {
-            Ok(()) => self.receipt.reached.push(id),
-            Err(reason) => self.receipt.missing.push((id, reason)),
-        }
-        self.left -= 1;
-        self.finish();
-    }
-
-    fn finish(&mut self) {
-        if self.left == 0
-            && let Some(done) = self.done.take()
-        {
-            let _ = done.send(std::mem::take(&mut self.receipt));
-        }
-    }
-}
 
 impl Node {
     /// Listens to an event of the system `(namespace, system)`, on whatever node it is sent (apollo.md section
