@@ -1,7 +1,7 @@
 //! The command `chappe` inside an interpreter: nodes with mods run in this process.
 
 use crate::node::Node;
-use chappe::{ModHost, ModNode};
+use chappe::{ModError, ModHost, ModNode};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::ffi::OsString;
@@ -18,10 +18,10 @@ impl ModHost for Host {
         self.program.clone()
     }
 
-    fn declared_modules(&self, dir: &Path) -> Result<Vec<String>, String> {
+    fn declared_modules(&self, dir: &Path) -> Result<Vec<String>, ModError> {
         Python::attach(|py| {
             let names = self.python.call_method1(py, "declared_modules", (dir.as_os_str(),));
-            names.and_then(|names| names.extract(py)).map_err(|error| text(py, &error))
+            names.and_then(|names| names.extract(py)).map_err(|error| mod_error(py, &error))
         })
     }
 
@@ -32,7 +32,7 @@ impl ModHost for Host {
         })
     }
 
-    fn load(&self, on: ModNode<'_>) -> Result<(), String> {
+    fn load(&self, on: ModNode<'_>) -> Result<(), ModError> {
         Python::attach(|py| {
             let load = || -> PyResult<()> {
                 let node = Node::new(on.node, on.master, self.python.getattr(py, "on_error")?);
@@ -47,8 +47,17 @@ impl ModHost for Host {
                 entry.set_item("http_port", on.entry.http_port)?;
                 self.python.call_method1(py, "load", (node, entry)).map(drop)
             };
-            load().map_err(|error| text(py, &error))
+            load().map_err(|error| mod_error(py, &error))
         })
+    }
+}
+
+/// Why a mod cannot be loaded; its own exception knows whether it may be otherwise the next time.
+fn mod_error(py: Python<'_>, error: &PyErr) -> ModError {
+    let may_pass = error.value(py).getattr("may_pass").and_then(|answer| answer.extract::<bool>());
+    match may_pass {
+        Ok(true) => ModError::NotNow(text(py, error)),
+        Ok(false) | Err(_) => ModError::Wrong(text(py, error)),
     }
 }
 

@@ -43,6 +43,17 @@ impl fmt::Debug for ModNode<'_> {
     }
 }
 
+/// Why a node's mods cannot be loaded. The text says where in the mod.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ModError {
+    /// The mod itself is wrong: trying again changes nothing.
+    #[error("{0}")]
+    Wrong(String),
+    /// Something that the mod needs was not there; it may be the next time.
+    #[error("{0}")]
+    NotNow(String),
+}
+
 /// A program that runs mods: what `chappe` becomes inside another language's interpreter.
 pub trait ModHost: Send + Sync {
     /// How this program is started again, for the nodes that it supervises: a program and its leading arguments.
@@ -52,13 +63,13 @@ pub trait ModHost: Send + Sync {
     ///
     /// # Errors
     /// Why its declaration cannot be read.
-    fn declared_modules(&self, dir: &Path) -> Result<Vec<String>, String>;
+    fn declared_modules(&self, dir: &Path) -> Result<Vec<String>, ModError>;
 
     /// Loads the node's mods. Runs on the node's thread, which is the one that [`App::main`] was called on.
     ///
     /// # Errors
     /// Why the node cannot start: a mod that does not load.
-    fn load(&self, node: ModNode<'_>) -> Result<(), String>;
+    fn load(&self, node: ModNode<'_>) -> Result<(), ModError>;
 
     /// Runs a command that the host has and this crate only names (`mod ...`, `client ...`): `words` are its name and
     /// its arguments. What goes wrong it tells by itself; the answer is the exit code.
@@ -139,7 +150,7 @@ impl App {
 
     /// Runs the command that the program's arguments name: `node DEPLOY ID` is one node of this game, `up DEPLOY`
     /// the cluster, and so on (`--help`). The code is for the system: 0 fine, 1 failed, 2 wrong usage or
-    /// configuration, 3 refused by the master, 4 declared lost, 5 no cluster to reach.
+    /// configuration, 3 refused by the master, 4 declared lost, 5 no cluster to reach, 6 a mod that cannot be loaded.
     #[must_use]
     pub fn main(self) -> ExitCode {
         self.run(std::env::args_os())

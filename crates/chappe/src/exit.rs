@@ -17,6 +17,8 @@ pub(crate) const REFUSED: u8 = 3;
 pub(crate) const EVICTED: u8 = 4;
 /// There is no running cluster to talk to.
 pub(crate) const UNREACHABLE: u8 = 5;
+/// A mod of the node cannot be loaded: trying again changes nothing.
+pub(crate) const MOD: u8 = 6;
 
 /// Why a command came to nothing.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +32,9 @@ pub(crate) enum CommandError {
     /// The node ended with an error.
     #[error("{0}")]
     Node(#[from] NodeError),
+    /// The node's mods are wrong.
+    #[error("{0}")]
+    Mod(NodeError),
     /// The cluster said no; the reason is one of the stable codes.
     #[error("{reason}: {message}")]
     Outcome {
@@ -83,6 +88,7 @@ impl CommandError {
         match self {
             CommandError::Deploy(_) | CommandError::Usage(_) => CONFIG,
             CommandError::Node(error) => node_code(error),
+            CommandError::Mod(_) => MOD,
             CommandError::Outcome { .. } | CommandError::Io { .. } => FAILED,
             CommandError::Unreachable { .. } => UNREACHABLE,
             CommandError::Ended { code, .. } | CommandError::Told { code } => *code,
@@ -99,6 +105,7 @@ impl CommandError {
             CommandError::Usage(_) => ("usage", None),
             CommandError::Node(NodeError::Refused { refusal, .. }) => ("node", Some(refusal.reason)),
             CommandError::Node(_) => ("node", None),
+            CommandError::Mod(_) => ("mod", None),
             CommandError::Outcome { reason, .. } => ("outcome", Some(*reason)),
             CommandError::Unreachable { .. } => ("unreachable", None),
             CommandError::Io { .. } => ("system", None),
@@ -110,7 +117,7 @@ impl CommandError {
 }
 
 /// The exit code of a node that ended so.
-pub(crate) fn node_code(error: &NodeError) -> u8 {
+fn node_code(error: &NodeError) -> u8 {
     match error {
         NodeError::Listen(chappe_link::ListenError::IdTaken(_)) | NodeError::Refused { .. } => REFUSED,
         NodeError::Evicted { .. } => EVICTED,

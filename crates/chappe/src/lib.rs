@@ -38,7 +38,7 @@ mod signals;
 mod supervisor;
 mod tool;
 
-pub use app::{App, ModHost, ModNode};
+pub use app::{App, ModError, ModHost, ModNode};
 pub use chappe_client as client;
 pub use chappe_deploy as deploy;
 pub use chappe_master as master;

@@ -1,13 +1,15 @@
 //! One node, from its deploy entry to its end.
 
-use crate::app::App;
+use crate::app::{App, ModError};
 use crate::config::node_config;
+use crate::exit::CommandError;
 use crate::python;
-use crate::roles::Part;
+use crate::roles::{Part, SetupError};
 use chappe_deploy::{Deploy, NodeEntry};
 use chappe_link::Link;
 use chappe_node::{Beats, Config, Node, NodeError, State, run_blocking};
 use chappe_wire::NodeId;
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +23,7 @@ const HEARD: Duration = Duration::from_secs(1);
 /// node is routable.
 ///
 /// # Errors
-/// As [`Node::run`].
+/// [`CommandError::Node`] as [`Node::run`]; [`CommandError::Mod`] when it can never start with the mods that it has.
 pub(crate) fn run(
     app: &App,
     deploy: &Deploy,
@@ -29,20 +31,35 @@ pub(crate) fn run(
     link: Arc<dyn Link + Send + Sync>,
     stop: watch::Receiver<bool>,
     on_ready: impl FnOnce() + 'static,
-) -> Result<(), NodeError> {
-    let config =
-        mod_config(app, deploy, entry).map_err(|why| NodeError::Setup { node: NodeId(entry.id), why })?;
-    run_blocking(|| async move {
-        let node = Node::new(config);
-        tokio::task::spawn_local(stop_when_asked(node.clone(), stop));
-        tokio::task::spawn_local(tell_ready(node.clone(), on_ready));
-        let part = Part::attach(app, deploy, entry, &node);
-        node.run(link, Beats::Thread, async |node| part.set_up(app, deploy, entry, node).await).await
+) -> Result<(), CommandError> {
+    let is_mod_wrong = Cell::new(false);
+    let told = |error: SetupError| {
+        is_mod_wrong.set(matches!(error, SetupError::Mod(ModError::Wrong(_))));
+        error.to_string()
+    };
+    let live = || {
+        let config = mod_config(app, deploy, entry)
+            .map_err(|error| NodeError::Setup { node: NodeId(entry.id), why: told(error.into()) })?;
+        run_blocking(|| async {
+            let node = Node::new(config);
+            tokio::task::spawn_local(stop_when_asked(node.clone(), stop));
+            tokio::task::spawn_local(tell_ready(node.clone(), on_ready));
+            let part = Part::attach(app, deploy, entry, &node);
+            node.run(link, Beats::Thread, async |node| {
+                part.set_up(app, deploy, entry, node).await.map_err(told)
+            })
+            .await
+        })
+    };
+    let ended = live();
+    ended.map_err(|error| match is_mod_wrong.get() {
+        true => CommandError::Mod(error),
+        false => CommandError::Node(error),
     })
 }
 
 /// The settings of a node, with the modules that mods declare.
-fn mod_config(app: &App, deploy: &Deploy, entry: &NodeEntry) -> Result<Config, String> {
+fn mod_config(app: &App, deploy: &Deploy, entry: &NodeEntry) -> Result<Config, ModError> {
     let mut config = node_config(deploy, entry);
     let Some(host) = app.mod_host() else { return Ok(config) };
     for other in &deploy.nodes {
@@ -57,16 +74,21 @@ fn mod_config(app: &App, deploy: &Deploy, entry: &NodeEntry) -> Result<Config, S
     Ok(config)
 }
 
-/// Refuses a node that cannot be run here: one with `mods` needs the Python package, in this program or beside it.
+/// Refuses nodes that cannot be run here: those with `mods` need the Python package, in this program or beside it.
 ///
 /// # Errors
 /// What is missing.
-pub(crate) fn check_entry(app: &App, entry: &NodeEntry) -> Result<(), String> {
-    if entry.mods.is_empty() || app.mod_host().is_some() || python::program().is_some() {
+pub(crate) fn check_entries(app: &App, entries: &[NodeEntry]) -> Result<(), String> {
+    let with_mods: Vec<&NodeEntry> = entries.iter().filter(|entry| !entry.mods.is_empty()).collect();
+    if with_mods.is_empty() || app.mod_host().is_some() || python::program().is_some() {
         return Ok(());
     }
-    let (id, kind, place) = (entry.id, &entry.node_type, &entry.place);
-    Err(format!("node {id} ({kind}, {place}) has `mods`: running them needs the Python package `chappe`"))
+    let name = |entry: &NodeEntry| {
+        let NodeEntry { id, node_type, place, .. } = entry;
+        format!("node {id} ({node_type}, {place}) has `mods`\n")
+    };
+    let names: String = with_mods.into_iter().map(name).collect();
+    Err(format!("{names}running mods {}", python::needed()))
 }
 
 async fn stop_when_asked(node: Node, mut stop: watch::Receiver<bool>) {

@@ -1,6 +1,6 @@
 //! What a node does by its role: the built-in part, then the game's.
 
-use crate::app::{App, ModNode};
+use crate::app::{App, ModError, ModNode};
 use chappe_deploy::{Deploy, NodeEntry};
 use chappe_master::Master;
 use chappe_node::Node;
@@ -17,6 +17,23 @@ pub(crate) enum Part {
     Proxy(Proxy),
     /// What the game says, or nothing.
     Game,
+}
+
+/// Why a node cannot start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SetupError {
+    /// Its mods.
+    #[error(transparent)]
+    Mod(#[from] ModError),
+    /// Its game, or its ports.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl From<String> for SetupError {
+    fn from(why: String) -> SetupError {
+        SetupError::Other(why)
+    }
 }
 
 impl Part {
@@ -39,7 +56,7 @@ impl Part {
         deploy: &Deploy,
         entry: &NodeEntry,
         node: &Node,
-    ) -> Result<(), String> {
+    ) -> Result<(), SetupError> {
         let load = |master| match app.mod_host().filter(|_| !entry.mods.is_empty()) {
             Some(host) => host.load(ModNode { node, master, entry, deploy }),
             None => Ok(()),
@@ -64,7 +81,8 @@ impl Part {
             }
             Part::Game => {
                 app.setup_of(entry.role, &entry.node_type).map_or(Ok(()), |setup| setup(node))?;
-                load(None)
+                load(None)?;
+                Ok(())
             }
         }
     }

@@ -25,8 +25,22 @@ log = logging.getLogger("chappe.mods")
 MAIN = "modMain"
 
 
+_OURS = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
+
+
 class ModError(Exception):
     """Why a mod cannot be loaded; the text says where."""
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether it may be otherwise the next time: what the mod needs from elsewhere (a connection, a port) was not
+        there. Otherwise the mod itself is wrong, and the node is given up."""
+        error: BaseException | None = self
+        while error is not None:
+            if isinstance(error, OSError) and not isinstance(error, _OURS):
+                return True
+            error = error.__cause__ or error.__context__
+        return False
 
 
 @dataclass(frozen=True)

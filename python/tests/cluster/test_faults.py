@@ -85,6 +85,36 @@ def test_a_mod_that_does_not_import_says_where(start: Start, tmp_path: Path) -> 
     assert "BadScript/modMain.py:3: BadScript.modMain cannot be imported: ModuleNotFoundError" in line
 
 
+def test_a_node_with_a_broken_mod_is_given_up_and_the_last_line_says_where(start: Start, tmp_path: Path) -> None:
+    mod = write(tmp_path / "bad", {"BadScript/modMain.py": HEAD + "import no_such_module\n"})
+    cluster = start(deploy(mods=mod))
+    cluster.line("node 10 (lobby) is given up after 1 try", "BadScript/modMain.py:3:", "no_such_module")
+    assert "without 10" in cluster.line("is ready: 1 nodes")
+    assert cluster.stop() == 6
+    last = cluster.output[-1]
+    assert "could not be started: node 10 (lobby)" in last and "BadScript/modMain.py:3:" in last
+    assert not any("is started again" in line for line in cluster.output)
+
+
+def test_a_master_with_a_broken_mod_ends_the_cluster(start: Start, tmp_path: Path) -> None:
+    mod = write(tmp_path / "bad", {"BadScript/modMain.py": "def f(:\n"})
+    cluster = start({"cluster": "headless", "master": {"serverid": 1, "mods": mod}, "lobby": [{"serverid": 10}]})
+    assert cluster.process.wait(30) == 6
+    cluster.line("could not be started: node 1 (master)", "BadScript/modMain.py:1:", "SyntaxError")
+
+
+def test_a_mod_that_waits_for_something_elsewhere_is_tried_again(start: Start, tmp_path: Path) -> None:
+    marker = tmp_path / "there"
+    main = HEAD + MAIN + (
+        f"import os\n        if not os.path.exists({str(marker)!r}):\n"
+        f"            open({str(marker)!r}, 'w').close()\n            raise ConnectionError('not yet')\n"
+    )
+    cluster = start(deploy(mods=write(tmp_path / "late", {"LateScript/modMain.py": main})))
+    cluster.line("node 10 (lobby) died", "is started again")
+    cluster.ready()
+    assert cluster.stop() == 0
+
+
 def test_a_mod_with_a_slip_in_its_text_says_where(start: Start, tmp_path: Path) -> None:
     mod = write(tmp_path / "bad", {"BadScript/modMain.py": HEAD + "def f(:\n    pass\n"})
     _, line = refusal(start, mod)

@@ -33,9 +33,8 @@ impl PythonPeer {
 
     /// Starts it; it is ready when the master says so.
     pub(super) fn spawn(&self, python: &[OsString]) -> BenchResult<Child> {
-        let (interpreter, args) = python.split_first().ok_or(
-            "--python needs the Python package `chappe`, in python3 or in the interpreter that CHAPPE_PYTHON names",
-        )?;
+        let (interpreter, args) =
+            python.split_first().ok_or_else(|| format!("--python {}", crate::python::needed()))?;
         let mut command = Command::new(interpreter);
         command.args(args).arg("node").arg(&self.deploy).arg(peer_id(0).0.to_string());
         Ok(command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?)

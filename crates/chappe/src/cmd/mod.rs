@@ -37,6 +37,7 @@ Exit codes:
   3  the master refuses the node, or its id is taken
   4  the master took the node for lost
   5  the cluster cannot be reached
+  6  a mod cannot be loaded
 
 Example:
   chappe up deploy.json";
@@ -157,7 +158,7 @@ impl Context {
             command.args(first).args(&self.args).env(HANDED_OVER, "1");
             return Err(CommandError::Io { what: "cannot run the Python package", source: command.exec() });
         }
-        Err(CommandError::Usage(format!("`chappe {name}` needs the Python package `chappe`")))
+        Err(CommandError::Usage(format!("`chappe {name}` {}", python::needed())))
     }
 
     /// Prints `json` for a program, or the lines of `text` for a person.

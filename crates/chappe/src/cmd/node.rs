@@ -34,7 +34,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CommandError> {
         let text = format!("{} has no node {}; it has {}", deploy.file, args.id, known.join(", "));
         return Err(CommandError::Usage(text));
     };
-    node_process::check_entry(&context.app, entry).map_err(CommandError::Usage)?;
+    node_process::check_entries(&context.app, std::slice::from_ref(entry)).map_err(CommandError::Usage)?;
     if let Some(program) = entry.program.as_ref().filter(|_| !orphan::is_supervised()) {
         // The game's code is in there; a node without it would join and answer nothing.
         context
@@ -53,7 +53,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CommandError> {
     let stop = signals::asked_to_leave().map_err(CommandError::io("cannot listen to signals"))?;
     let ready = ready_line(context, entry);
     let link = Arc::new(LocalLink::new(run_dir));
-    Ok(node_process::run(&context.app, &deploy, entry, link, stop, move || super::say(&ready))?)
+    node_process::run(&context.app, &deploy, entry, link, stop, move || super::say(&ready))
 }
 
 fn ready_line(context: &Context, entry: &NodeEntry) -> String {

@@ -25,16 +25,7 @@ pub(super) struct Args {
 
 pub(super) fn run(context: &Context, args: Args) -> Result<(), CommandError> {
     let deploy = args.file.load()?;
-    let usage = |problems: Vec<String>| {
-        if problems.is_empty() { Ok(()) } else { Err(CommandError::Usage(problems.join("\n"))) }
-    };
-    usage(
-        deploy
-            .nodes
-            .iter()
-            .filter_map(|entry| node_process::check_entry(&context.app, entry).err())
-            .collect(),
-    )?;
+    node_process::check_entries(&context.app, &deploy.nodes).map_err(CommandError::Usage)?;
     if args.one_process {
         // One interpreter cannot keep two nodes' modules apart.
         let with_mods = deploy.nodes.iter().filter(|entry| !entry.mods.is_empty());
@@ -44,7 +35,10 @@ pub(super) fn run(context: &Context, args: Args) -> Result<(), CommandError> {
                 "--one-process: node {id} ({kind}, {place}) has `mods`, which need a process of their own"
             )
         };
-        usage(with_mods.map(refused).collect())?;
+        let refused: Vec<String> = with_mods.map(refused).collect();
+        if !refused.is_empty() {
+            return Err(CommandError::Usage(refused.join("\n")));
+        }
     }
     deploy.check_programs()?;
     if args.one_process {

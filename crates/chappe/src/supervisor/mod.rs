@@ -29,7 +29,8 @@ pub(crate) use thread::Threads;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 
-/// A node that cannot start because of its configuration, or because the master refuses it, is tried so often.
+/// A node that cannot start because of its configuration, or because the master refuses it, is tried so often: what
+/// it ran into may be about to go.
 const TRIES: u32 = 3;
 /// Between two lines that tell who is missing.
 const MISSING: Duration = Duration::from_secs(10);
@@ -67,6 +68,15 @@ impl fmt::Display for End {
     }
 }
 
+/// Why a node is not started any more.
+#[derive(Debug)]
+struct GivenUp {
+    /// Its exit code.
+    code: u8,
+    /// What it said, where it said something.
+    why: String,
+}
+
 /// How nodes are run.
 pub(crate) enum Launch {
     /// Each in a process of its own.
@@ -86,7 +96,7 @@ pub(crate) struct Supervisor {
     is_announced: Cell<bool>,
     /// Nodes that are kept: running, or about to be again.
     kept: RefCell<BTreeSet<i64>>,
-    given_up: RefCell<BTreeMap<i64, u8>>,
+    given_up: RefCell<BTreeMap<i64, GivenUp>>,
     changed: Notify,
 }
 
@@ -155,13 +165,14 @@ impl Supervisor {
                 self.output.event(&Event::left(&entry));
                 break;
             }
-            refused = match end {
-                End::Exit(exit::CONFIG | exit::REFUSED, _) if !was_ready.get() => refused + 1,
-                _ => 0,
-            };
-            if let (End::Exit(code, _), TRIES) = (&end, refused) {
-                self.output.event(&Event::given_up(&entry, &end, TRIES));
-                self.given_up.borrow_mut().insert(entry.id, *code);
+            let most = tries_for(&end).filter(|_| !was_ready.get());
+            refused = if most.is_some() { refused + 1 } else { 0 };
+            if let End::Exit(code, why) = &end
+                && most.is_some_and(|most| refused >= most)
+            {
+                let why = why.clone().unwrap_or_else(|| end.to_string());
+                self.output.event(&Event::given_up(&entry, &why, refused));
+                self.given_up.borrow_mut().insert(entry.id, GivenUp { code: *code, why });
                 self.announce_when_ready();
                 break;
             }
@@ -235,11 +246,19 @@ impl Supervisor {
         let given_up = self.given_up.borrow();
         let Some(first) = given_up.values().next() else { return Ok(()) };
         let role = |id: &i64| self.deploy.node(*id).map_or(Role::Tool, |entry| entry.role);
-        let names: Vec<String> = given_up.keys().map(|id| format!("{id} ({})", role(id))).collect();
-        let code = given_up.get(&self.deploy.master().id).unwrap_or(first);
-        Err(CommandError::Ended {
-            code: *code,
-            message: format!("could not be started: {}", names.join(", ")),
-        })
+        let told = |id, why: &str| format!("could not be started: node {id} ({}): {why}", role(id));
+        let lines: Vec<String> = given_up.iter().map(|(id, given_up)| told(id, &given_up.why)).collect();
+        let code = given_up.get(&self.deploy.master().id).unwrap_or(first).code;
+        Err(CommandError::Ended { code, message: lines.join("\n") })
+    }
+}
+
+/// How often a node may end so before it is ready, and be tried again; `None` for as often as it likes.
+fn tries_for(end: &End) -> Option<u32> {
+    match end {
+        // A mod does not get better by itself.
+        End::Exit(exit::MOD, _) => Some(1),
+        End::Exit(exit::CONFIG | exit::REFUSED, _) => Some(TRIES),
+        _ => None,
     }
 }

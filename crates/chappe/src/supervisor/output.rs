@@ -182,8 +182,8 @@ impl Event {
         }
     }
 
-    pub(super) fn given_up(entry: &NodeEntry, how: &super::End, tries: u32) -> Event {
-        Event::NodeGivenUp { node: entry.id, node_type: entry.node_type.clone(), how: how.to_string(), tries }
+    pub(super) fn given_up(entry: &NodeEntry, how: &str, tries: u32) -> Event {
+        Event::NodeGivenUp { node: entry.id, node_type: entry.node_type.clone(), how: how.to_owned(), tries }
     }
 }
 
@@ -211,7 +211,8 @@ impl fmt::Display for Event {
                 write!(f, "node {node} ({node_type}) has left and is not started again")
             }
             Event::NodeGivenUp { node, node_type, how, tries } => {
-                write!(f, "node {node} ({node_type}) does not start: {how}; given up after {tries} tries")
+                let times = if *tries == 1 { "try" } else { "tries" };
+                write!(f, "node {node} ({node_type}) is given up after {tries} {times}: {how}")
             }
             Event::Stopping => {
                 f.write_str("stopping: players, servers, services, master; once more to end at once")

@@ -1,13 +1,14 @@
 //! A node as a process of its own.
 
 use super::output::has_colors;
-use super::{End, Order, Output};
+use super::{End, Order, Output, tries_for};
 use crate::app::App;
 use crate::orphan;
 use crate::python;
 use chappe_deploy::NodeEntry;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
+use std::cell::RefCell;
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
@@ -67,12 +68,17 @@ impl Programs {
             Ok(started) => started,
             Err(error) => return End::NotStarted(error.to_string()),
         };
+        let last = RefCell::new(String::new());
         let on_line = |line: &str| match line == READY_LINE {
             true => on_ready(),
             false => output.line(entry.id, line),
         };
+        let on_error_line = |line: &str| {
+            on_line(line);
+            line.clone_into(&mut last.borrow_mut());
+        };
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let lines = async { tokio::join!(relay(stdout, &on_line), relay(stderr, &on_line)) };
+        let lines = async { tokio::join!(relay(stdout, &on_line), relay(stderr, &on_error_line)) };
         let mut lines = std::pin::pin!(lines);
         let mut all_read = false;
         let status = loop {
@@ -90,7 +96,13 @@ impl Programs {
         if !all_read {
             let _ = timeout(LAST_LINES, lines).await;
         }
-        status.map_or_else(|error| End::NotStarted(error.to_string()), end_of)
+        match status.map_or_else(|error| End::NotStarted(error.to_string()), end_of) {
+            // The last line of its errors is why.
+            end @ End::Exit(code, None) if tries_for(&end).is_some() => {
+                End::Exit(code, Some(last.take()).filter(|why| !why.is_empty()))
+            }
+            end => end,
+        }
     }
 
     fn start(&self, entry: &NodeEntry) -> io::Result<(Child, Pid)> {
@@ -172,7 +184,6 @@ async fn relay(pipe: Option<impl AsyncRead + Unpin>, on_line: &dyn Fn(&str)) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::cell::RefCell;
 
     #[tokio::test]
     async fn a_line_without_an_end_does_not_fill_the_memory_nor_get_lost() {

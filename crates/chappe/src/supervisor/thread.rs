@@ -3,7 +3,7 @@
 use super::door::Door;
 use super::{End, Order, Output};
 use crate::app::App;
-use crate::{exit, logging, node_process};
+use crate::{logging, node_process};
 use chappe_deploy::{Deploy, NodeEntry};
 use chappe_link::Link;
 use chappe_link::local::LocalLink;
@@ -59,7 +59,7 @@ impl Threads {
                 biased;
                 ended = &mut end => return match ended {
                     Ok(Ok(())) => End::Exit(0, None),
-                    Ok(Err(error)) => End::Exit(exit::node_code(&error), Some(error.to_string())),
+                    Ok(Err(error)) => End::Exit(error.code(), Some(error.to_string())),
                     Err(_) => End::Killed("its thread panicked".to_owned()),
                 },
                 _ = orders.changed() => match *orders.borrow_and_update() {

@@ -217,6 +217,24 @@ fn a_node_that_cannot_start_is_not_tried_for_ever() {
 }
 
 #[test]
+fn a_node_with_a_wrong_mod_is_tried_once_and_its_last_line_is_the_last_of_all() {
+    let cluster = Cluster::new(
+        r#"{"cluster": "mod", "master": {"serverid": 1},
+            "lobby": [{"serverid": 2, "program": ["sh", "-c", "echo traceback >&2; echo bank.py:3: slip >&2; exit 6"]}]}"#,
+    );
+    let mut up = cluster.up(&[]);
+    let given_up = up.event("node_given_up");
+    assert_eq!((&given_up["node"], &given_up["tries"]), (&2.into(), &1.into()));
+    assert_eq!(given_up["how"], "bank.py:3: slip");
+    assert_eq!(up.event("ready")["without"], serde_json::json!([2]));
+    up.signal(Signal::SIGINT);
+    let (status, said) = up.end();
+    assert_eq!(status.code(), Some(6), "{said:#?}");
+    let last = said.last().map(|event| &event["message"]);
+    assert_eq!(last, Some(&"could not be started: node 2 (lobby): bank.py:3: slip".into()), "{said:#?}");
+}
+
+#[test]
 fn a_cluster_without_a_master_ends_with_its_code() {
     let cluster = Cluster::new(
         r#"{"cluster": "headless", "master": {"serverid": 1, "program": ["sh", "-c", "exit 3"]},
