@@ -83,6 +83,11 @@ class KeyedExecutor(Generic[Session]):
         """The most threads there may be."""
         return self._limit
 
+    @property
+    def unfinished(self) -> int:
+        """Tasks that wait or run."""
+        return self._unfinished
+
     def grow(self, threads: int) -> None:
         """Allows more threads; a smaller number changes nothing."""
         with self._lock:

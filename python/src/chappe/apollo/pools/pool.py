@@ -103,6 +103,15 @@ class Pool(Generic[S]):
         """Calls whose callback has not run yet."""
         return self._outstanding
 
+    @property
+    def working(self) -> bool:
+        """Whether a thread has something to do, or will; then `drain` waits for it."""
+        return self._executor is not None and self._executor.unfinished > 0
+
+    def drain(self, timeout: float) -> bool:
+        """Waits until no thread has anything to do, at most `timeout` seconds; False when one still has."""
+        return self._executor is None or self._executor.drain(timeout)
+
     def require_endpoint(self) -> Endpoint:
         """The endpoint. Raises `PoolError` that says what deploy.json lacks."""
         if self.endpoint is None:

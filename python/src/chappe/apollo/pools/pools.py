@@ -83,10 +83,14 @@ class Pools:
     def close(self) -> None:
         """Finishes every pool, whoever uses it: for a node that goes down. Waits at most `limits.finish_seconds` for all."""
         deadline = time.monotonic() + self.limits.finish_seconds
+        for pool in self.all():
+            pool.close(max(0.0, deadline - time.monotonic()))
+
+    def all(self) -> list[Pool[Any]]:
+        """Every pool that there is, also those that were never started."""
         pools: list[Pool[Any]] = [self.mysql, self.redis, self.mongo, *self.workers.pools]
         pools.extend(pool for group in self.extra.values() for pool in group.pools)
-        for pool in pools:
-            pool.close(max(0.0, deadline - time.monotonic()))
+        return pools
 
     def _open_extra(self, kind: str, name: str, endpoint: Endpoint) -> Pool[Any]:
         return _CLASSES[kind](f"extra{kind.capitalize()}Pool[{name!r}]", endpoint, self._post, self.limits)
