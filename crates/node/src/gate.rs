@@ -52,8 +52,8 @@ pub(crate) struct Gate {
 #[derive(Default)]
 struct Queue {
     last: u64,
-    /// Runs that may not speak yet.
-    closed: FxHashSet<RunId>,
+    /// Runs that may not speak yet, and how much each has said.
+    closed: FxHashMap<RunId, u32>,
     discarded: BTreeSet<RunId>,
     held: VecDeque<Item>,
     /// How many of `held` are for each receiver.
@@ -77,7 +77,7 @@ impl Gate {
     pub(crate) fn hold_for(&self, to: &[Receiver]) -> Option<Hold> {
         let queue = self.queue.borrow();
         if let Some(run) = self.current.get()
-            && (queue.closed.contains(&run) || queue.discarded.contains(&run))
+            && (queue.closed.contains_key(&run) || queue.discarded.contains(&run))
         {
             return Some(Hold(Some(run)));
         }
@@ -151,7 +151,7 @@ impl Node {
         let mut queue = self.0.gate.queue.borrow_mut();
         queue.last += 1;
         let run = RunId(queue.last);
-        queue.closed.insert(run);
+        queue.closed.insert(run, 0);
         run
     }
 
@@ -179,8 +179,10 @@ impl Node {
     /// Lets a run's output leave, at the end of this turn and in the order in which everything was sent: a message waits
     /// for those before it that share a receiver with it.
     pub fn open_run(&self, run: RunId) {
-        self.0.gate.queue.borrow_mut().closed.remove(&run);
-        self.0.sweep_later();
+        let said = self.0.gate.queue.borrow_mut().closed.remove(&run);
+        if said.is_some_and(|said| said > 0) {
+            self.0.sweep_later();
+        }
     }
 
     /// Drops a run's output: nothing of it leaves, callbacks of its requests are not called, and receipts of its
@@ -220,6 +222,9 @@ impl Inner {
         for to in &to {
             *queue.behind.entry(*to).or_default() += 1;
         }
+        if let Some(said) = hold.0.and_then(|run| queue.closed.get_mut(&run)) {
+            *said += 1;
+        }
         let is_late = hold.0.is_some_and(|run| queue.discarded.contains(&run));
         let deadline = held.deadline();
         queue.held.push_back(Item { run: hold.0, to, held });
@@ -251,7 +256,7 @@ impl Inner {
             if item.run.is_some_and(|run| queue.discarded.contains(&run)) {
                 return true;
             }
-            let is_open = item.run.is_none_or(|run| !queue.closed.contains(&run));
+            let is_open = item.run.is_none_or(|run| !queue.closed.contains_key(&run));
             let leaves = is_open && !item.to.iter().any(|to| blocked.contains(to));
             if !leaves {
                 blocked.extend(item.to.iter().copied());

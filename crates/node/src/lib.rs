@@ -3,7 +3,7 @@
 //! Data flows one way: `connect` gets connections, `inbox` turns bytes into frames, envelopes and calls of
 //! handlers, handlers send through `send`, `rpc` and `waiting`, and the end of each turn (`outbox`) writes to each
 //! peer, at once, all that the turn has produced; `gate` holds what handler runs send until they may speak. `members` is the node's place in the cluster, `players` who is
-//! on it, `control` what the runtime's parts say to each other. [`system`] holds the calls that games use.
+//! on it, `passage` how they come and go where that takes time, `control` what the runtime's parts say to each other. [`system`] holds the calls that games use.
 
 mod call;
 mod clock;
@@ -22,6 +22,7 @@ mod local;
 mod members;
 mod node;
 mod outbox;
+mod passage;
 mod peer;
 mod players;
 mod pulse;
@@ -45,6 +46,7 @@ pub use event::{Event, OwnedEvent};
 pub use gate::RunId;
 pub use listeners::{ListenerId, MAX_PRIORITY};
 pub use node::Node;
+pub use passage::{Entering, Leaving};
 pub use players::Player;
 pub use rpc::{Callback, DEFAULT_TIMEOUT, Data, Reply, To};
 pub use receipt::{Receipt, Sent};

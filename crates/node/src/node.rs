@@ -6,6 +6,7 @@ use crate::gate::Gate;
 use crate::listeners::Listeners;
 use crate::local::Local;
 use crate::peer::Peer;
+use crate::passage::Passage;
 use crate::players::Players;
 use crate::rpc::{Methods, Waiter};
 use crate::waiting::Waiting;
@@ -74,6 +75,7 @@ pub(crate) struct Inner {
     pub(crate) flush_wanted: Cell<bool>,
     pub(crate) flusher: RefCell<Option<Waker>>,
     pub(crate) players: RefCell<Players>,
+    pub(crate) passage: RefCell<Passage>,
     /// The latest life of each id that the master has told is over: it may not connect again, unless the master
     /// takes it back.
     pub(crate) ended: RefCell<FxHashMap<NodeId, u64>>,
@@ -131,6 +133,7 @@ impl Node {
             flush_wanted: Cell::new(false),
             flusher: RefCell::default(),
             players: RefCell::default(),
+            passage: RefCell::default(),
             ended: RefCell::default(),
             link: RefCell::default(),
             dialing: RefCell::default(),

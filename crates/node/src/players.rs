@@ -39,7 +39,7 @@ impl Players {
         player.is_some_and(|player| player.uid == origin.uid && player.proxy == origin.proxy)
     }
 
-    fn add(&mut self, player: Player) {
+    pub(crate) fn add(&mut self, player: Player) {
         self.epoch_of.insert(player.uid, player.id.0);
         self.by_epoch.insert(player.id.0, player);
     }
@@ -83,12 +83,13 @@ impl Node {
     /// Takes players from proxies, for a lobby or game.
     pub(crate) fn serve_players(&self) {
         let node = self.clone();
-        self.register(Row::Internal, control::SERVER, "enter", move |call| node.on_enter(call));
+        self.register(Row::Internal, control::SERVER, "enter", move |call| node.take_enter(call));
         let node = self.clone();
         self.register(Row::Internal, control::SERVER, "leave", move |call| match call.args::<Leave>() {
             Ok(leave) => {
+                node.cancel_arrivals(|arrival| arrival.epoch() == leave.epoch);
                 node.remove_player(leave.epoch, leave.is_transfer);
-                let _ = call.respond(&());
+                node.answer_left(leave.epoch, call.into_responder());
             }
             Err(error) => call.fail(Reason::BadData, &error.to_string()),
         });
@@ -102,7 +103,7 @@ impl Node {
         });
     }
 
-    fn on_enter(&self, call: Call<'_>) {
+    fn take_enter(&self, call: Call<'_>) {
         let enter: Enter = match call.args() {
             Ok(enter) => enter,
             Err(error) => return call.fail(Reason::BadData, &error.to_string()),
@@ -115,27 +116,29 @@ impl Node {
         if let Some(older) = older {
             self.remove_player(older.id.0, false);
         }
+        if self.takes_time(&enter) {
+            return self.arrive(enter, call.into_responder());
+        }
+        self.let_in(enter, call.from());
+        let _ = call.respond(&());
+    }
+
+    pub(crate) fn let_in(&self, enter: Enter, proxy: NodeId) {
         let id = PlayerId(enter.epoch);
         let is_known = self.player(id).is_some();
-        self.0.players.borrow_mut().add(Player {
-            id,
-            uid: enter.uid,
-            proxy: call.from(),
-            nickname: enter.nickname,
-        });
+        self.0.players.borrow_mut().add(Player { id, uid: enter.uid, proxy, nickname: enter.nickname });
         // Entering again what was never left is a repeat of a request whose answer was lost.
         if !is_known || enter.is_reconnect {
             let event = value!({
                 "id": id.to_string(),
                 "uid": enter.uid,
-                "proxyId": call.from().0,
+                "proxyId": proxy.0,
                 "isTransfer": enter.is_transfer,
                 "isReconnect": enter.is_reconnect,
                 "transferParam": enter.transfer_param,
             });
             self.raise("AddServerPlayerEvent", &event);
         }
-        let _ = call.respond(&());
     }
 
     fn may_enter(&self, enter: &Enter) -> Result<(), Reason> {
@@ -143,9 +146,15 @@ impl Node {
             // Someone who is here already takes no new place.
             return if player.id.0 > enter.epoch { Err(Reason::StaleSession) } else { Ok(()) };
         }
+        let epoch = self.0.passage.borrow().arriving(enter.uid);
+        if let Some(epoch) = epoch {
+            return if epoch > enter.epoch { Err(Reason::StaleSession) } else { Ok(()) };
+        }
         let bound = self.config().limits.players as usize;
         match self.state() {
-            State::Ready if bound > 0 && self.player_count() >= bound => Err(Reason::ServerFull),
+            State::Ready if bound > 0 && self.player_count() + self.0.passage.borrow().count() >= bound => {
+                Err(Reason::ServerFull)
+            }
             State::Ready => Ok(()),
             State::Draining => Err(Reason::Draining),
             State::Starting | State::Stuck => Err(Reason::NotReady),
@@ -157,11 +166,13 @@ impl Node {
         if let Some(player) = player {
             let event = value!({"id": player.id.to_string(), "uid": player.uid, "isTransfer": is_transfer});
             self.raise("DelServerPlayerEvent", &event);
+            self.see_off(&player, is_transfer);
         }
     }
 
     /// A proxy is gone, and with it the sessions of everyone who came through it.
     fn lose_proxy(&self, proxy: NodeId) {
+        self.cancel_arrivals(|arrival| arrival.proxy() == proxy);
         let lost: Vec<u64> = {
             let players = self.0.players.borrow();
             players
