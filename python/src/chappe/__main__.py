@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 
@@ -10,10 +11,13 @@ def main() -> int:
     from chappe import _core
     from chappe.host import Host
 
+    # The core has a handler of its own, which would also call Python's: a KeyboardInterrupt after an end in order.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     for stream in (sys.stdout, sys.stderr):
         # What a mod prints stands beside the log lines, in order.
         stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
-    return _core.main(["chappe", *sys.argv[1:]], [sys.executable, "-m", "chappe"], Host())
+    host = Host()
+    return host.exit_code(_core.main(["chappe", *sys.argv[1:]], [sys.executable, "-m", "chappe"], host))
 
 
 if __name__ == "__main__":

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import logging
+import signal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chappe import _core, logs, mods, watchdog
 
+if TYPE_CHECKING:
+    from chappe.apollo.runtime import Runtime
+
 log = logging.getLogger("chappe")
+
+RESTART = 75
+"""The exit code of a node that is to be started again: any but 0 does that."""
 
 
 class Host:
@@ -16,11 +23,21 @@ class Host:
 
     def __init__(self) -> None:
         self.node: _core.Node | None = None
+        self.runtime: Runtime | None = None
+        # The core ends a node in order, at the first signal; the interpreter's own answer would be a
+        # KeyboardInterrupt in the midst of that.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     def on_error(self, about: str, error: BaseException) -> None:
         """A handler has raised: it is told, and the node goes on."""
         node = self.node.id if self.node else "?"
-        log.error("node %s: %s: a handler raised", node, about, exc_info=(type(error), error, error.__traceback__))
+        why = self.runtime.engine.explains(error) if self.runtime else ""
+        log.error("node %s: %s: a handler raised%s\n%s", node, about, why, mods.told(error))
+
+    def exit_code(self, code: int) -> int:
+        """The exit code of the process, given that of the core: what supervises it starts a node again that has left
+        for that."""
+        return RESTART if code == 0 and self.runtime is not None and self.runtime.is_to_restart else code
 
     def declared_modules(self, directory: str) -> list[str]:
         """The RPC modules that the mod in ``directory`` declares."""
@@ -30,6 +47,7 @@ class Host:
         """Runs a command of the package: `mod ...` or `client ...`. Answers the exit code."""
         from chappe import command
 
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         return command.run(words)
 
     def load(self, node: _core.Node, entry: dict[str, Any]) -> None:
@@ -39,7 +57,7 @@ class Host:
         self.node = node
         logs.start()
         http = (entry["ip"], entry["http_port"]) if entry["http_port"] else None
-        runtime = Runtime(node, Path(entry["deploy"]), http)
+        self.runtime = runtime = Runtime(node, Path(entry["deploy"]), http)
         runtime.install()
         runtime.load([Path(directory) for directory in entry["mods"]])
         node.on_leave(runtime.leave)

@@ -164,14 +164,28 @@ def load(script: Script) -> Any:
 
 def failed(script: Script, what: str, error: BaseException) -> ModError:
     """What to say of an exception in a mod; the whole traceback goes to the log."""
-    frames = error.__traceback__
-    while frames and not _below(frames.tb_frame.f_code.co_filename, script.root):
-        frames = frames.tb_next
-    # Without the import machinery in front of the mod's own lines.
-    told = "".join(traceback.format_exception(type(error), error, frames, chain=False))
-    log.error("%s:\n%s", what, told.rstrip())
+    log.error("%s:\n%s", what, told(error))
     where = place(error, [script.root])
     return ModError(f"{where}: {what}: {type(error).__name__}: {error}")
+
+
+_IMPORT = ("<frozen importlib", os.path.dirname(importlib.__file__) + os.sep)
+_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
+
+def told(error: BaseException) -> str:
+    """An exception with its traceback, as a log has it: without the frames of the import machinery and of this package
+    that stand between those of a mod. All of them when there are no others."""
+    found = traceback.TracebackException.from_exception(error)
+    seen: set[int] = set()
+    one: traceback.TracebackException | None = found
+    while one is not None and id(one) not in seen:
+        seen.add(id(one))
+        own = [frame for frame in one.stack if not frame.filename.startswith((*_IMPORT, _PACKAGE))]
+        if own or isinstance(error, SyntaxError):
+            one.stack = traceback.StackSummary.from_list(own)
+        one = one.__cause__ or one.__context__
+    return "".join(found.format()).rstrip()
 
 
 def place(error: BaseException, roots: list[Path]) -> str:

@@ -41,6 +41,9 @@ class BaseRuntime:
         self._mains: list[tuple[object, mods.Script]] = []
         self._roots: tuple[str, ...] = ()
         self._warned: dict[str, float] = {}
+        self._told: set[str] = set()
+        self.methods: dict[str, set[str]] = {}
+        """The methods that mods of this process have registered, by module."""
 
     def load(self, directories: list[Path]) -> None:
         """Loads the mods in ``directories``, in their order. Raises ModError."""
@@ -124,8 +127,8 @@ class BaseRuntime:
             self.ground.on_update(system.Update, f"Update of {namespace}.{name}")
         return system
 
-    def warn_of(self, text: str) -> None:
-        """Warns, of the same thing once in ten seconds."""
+    def warn_of(self, text: str, place: str = "") -> None:
+        """Warns, of the same thing once in ten seconds; ``place`` is the mod's file and line, else that of who calls."""
         now = time.monotonic()
         last = self._warned.get(text)
         if last is not None and now - last < REPEAT:
@@ -133,7 +136,21 @@ class BaseRuntime:
         if len(self._warned) >= 1000:
             self._warned.clear()
         self._warned[text] = now
-        self.log.warning("%s (%s)", text, self.engine.caller())
+        self.log.warning("%s (%s)", text, place or self.engine.caller())
+
+    def hears_engine(self, one: systems.Listening) -> None:
+        """A mod listens to an event of the engine."""
+
+    def whose(self, server: object) -> str:
+        """What to add to an error about the serverid ``server``."""
+        return ""
+
+    def is_new(self, text: str) -> bool:
+        """Whether ``text`` is asked of for the first time, for what is told once."""
+        if text in self._told or len(self._told) >= 1000:
+            return False
+        self._told.add(text)
+        return True
 
     def manifest(self, root: str) -> Mapping[str, Any]:
         """The mod.json of the mod whose script package (or directory) is ``root``."""

@@ -47,8 +47,9 @@ class CommonNetgameApi:
             timer.cancel()
 
     def GetCommonConfig(self) -> dict[str, Any]:
-        """The whole of deploy.json."""
-        return self._runtime.common_config()
+        """deploy.json as written, with ``serverlist`` (proxies, lobbies, games), ``servicelist``, ``proxylist`` and
+        ``log_debug_level``: see `chappe.apollo.config`. A new dict each time."""
+        return self._runtime.config.shaped()
 
     def GetModJsonConfig(self, scriptRoot: str) -> Mapping[str, Any]:
         """The mod.json of the mod whose script package is ``scriptRoot``. Raises KeyError when there is none."""
@@ -65,6 +66,10 @@ class CommonNetgameApi:
     def GetServerId(self) -> int:
         """The serverid of this node."""
         return self._runtime.node.id
+
+    def ChangeDatabaseSlowLogLimit(self, db: str, interval: float) -> bool:
+        """Calls on ``db`` (mysql, redis, mongo) that take longer than ``interval`` seconds are logged as slow."""
+        return self._runtime.pools.ChangeDatabaseSlowLogLimit(db, interval)
 
     def CheckWordsValid(self, words: str) -> bool:
         """Always true: there is no list of words here."""

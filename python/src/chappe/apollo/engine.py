@@ -8,12 +8,17 @@ import importlib.machinery
 import logging
 import sys
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+from chappe.apollo import published
 
 log = logging.getLogger("chappe.engine")
 
 Chat = Callable[[str, dict[str, Any]], None]
+
+MOST_REMEMBERED = 1000
+"""The most functions of mods in which a None of the engine is remembered."""
 
 
 class Inert:
@@ -33,14 +38,16 @@ class Inert:
         self.__dict__[name] = value
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        self._engine.tell(self._name)
         last = self._name.rpartition(".")[2]
+        if last not in _DELIVERED:
+            self._engine.tell(self._name)
         if last.startswith("Create") or last in _HOLDERS:
             return self._engine.made(self._name, args)
         if last.startswith("Get") and last.endswith("Cls"):
             return type(last[3:-3], (InertBase,), {})
         if last.startswith("binding") and len(args) == 1:
             return lambda func: func
+        self._engine.gave_nothing(self._name)
         return None
 
     def __bool__(self) -> bool:
@@ -74,6 +81,8 @@ class Inert:
         return f"<{self._name}, which exists inside a game only>"
 
 
+_DELIVERED = {"CreateMsg", "CreateCommand"}
+"""What reaches clients: nothing is to be told of it."""
 _HOLDERS = {"GetEngineCompFactory", "GetMinecraftEnum", "GetViewBinderCls", "GetEngineActor", "GetUI", "GetComponentCls"}
 
 
@@ -109,6 +118,9 @@ class Engine:
         self.chat = chat
         self._is_mod = is_mod
         self._told: set[str] = set()
+        self._gave: dict[tuple[str, str, int], tuple[int, str]] = {}
+        self.known: Mapping[str, frozenset[str]] = {}
+        """The names of each module that is not the engine's, without prefixes."""
 
     def named(self, name: str) -> Inert:
         """What stands for ``name``."""
@@ -126,35 +138,74 @@ class Engine:
         return Inert(self, name)
 
     def tell(self, name: str) -> None:
-        """Says once that ``name`` does nothing here."""
+        """Says once that ``name`` does nothing here; a warning for what is no name of the game engine."""
         if name in self._told:
             return
         self._told.add(name)
-        log.info("%s: %s belongs to the game engine and does nothing here", self.caller(), name)
+        level, text = published.about(name, self.known)
+        log.log(level, "%s: %s", self.caller(), text)
+
+    def warn_once(self, text: str) -> None:
+        """Warns of something once, with the place of the mod that calls."""
+        if text not in self._told:
+            self._told.add(text)
+            log.warning("%s: %s", self.caller(), text)
+
+    def gave_nothing(self, name: str) -> None:
+        """Remembers where a mod has got None from the engine, for the errors that come of it."""
+        frame = self._frame()
+        if frame is not None and len(self._gave) < MOST_REMEMBERED:
+            code = frame.f_code
+            self._gave[code.co_filename, code.co_name, code.co_firstlineno] = (frame.f_lineno, name)
+
+    def explains(self, error: BaseException) -> str:
+        """What to add to an error of a handler: that it came of a None of the absent engine. Empty when it did not."""
+        if not isinstance(error, (TypeError, AttributeError)) or "NoneType" not in str(error):
+            return ""
+        frames = error.__traceback__
+        found = ""
+        while frames is not None:
+            code = frames.tb_frame.f_code
+            gave = self._gave.get((code.co_filename, code.co_name, code.co_firstlineno))
+            if gave is not None:
+                found = f"; line {gave[0]}: {gave[1]} belongs to the game engine, which is not here, and has given None"
+            frames = frames.tb_next
+        return found
 
     def caller(self) -> str:
         """``file:line`` of the mod that calls."""
+        frame = self._frame()
+        return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else "?"
+
+    def _frame(self) -> types.FrameType | None:
         frame: types.FrameType | None = sys._getframe(1)
         while frame is not None and not self._is_mod(frame.f_code.co_filename):
             frame = frame.f_back
-        return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame else "?"
+        return frame
 
 
 class EngineModules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds modules of the engine that nobody else has: those below the packages that mods import the API from."""
+    """Finds modules that nobody else has: ``spare`` ones by their names (without prefixes), and those of the engine,
+    below the packages that mods import the API from."""
 
-    def __init__(self, engine: Engine, packages: Sequence[str]) -> None:
+    def __init__(
+        self, engine: Engine, packages: Sequence[str], spare: Mapping[str, Callable[[], types.ModuleType]] | None = None
+    ) -> None:
         self._engine = engine
         self._packages = frozenset(packages)
+        self._spare = spare or {}
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> importlib.machinery.ModuleSpec | None:
-        """A module below one of the packages."""
-        if name.partition(".")[0] not in self._packages:
-            return None
-        return importlib.machinery.ModuleSpec(name, self, is_package=True)
+        """A spare module, or one below one of the packages."""
+        if published.plain(name) in self._spare or name.partition(".")[0] in self._packages:
+            return importlib.machinery.ModuleSpec(name, self, is_package=True)
+        return None
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType:
-        """A module all of whose names are inert."""
+        """The spare one, or a module all of whose names are inert."""
+        make = self._spare.get(published.plain(spec.name))
+        if make is not None:
+            return make()
         self._engine.tell(f"module {spec.name}")
         return EngineModule(self._engine, spec.name)
 

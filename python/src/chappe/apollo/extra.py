@@ -19,6 +19,24 @@ COLORS = {
 }  # fmt: skip
 
 
+class TransferServerFailReason:
+    """Why a transfer came to nothing."""
+
+    TypeNotExist = 10
+    VersionNotExist = 11
+    ServerIsFull = 12
+    VersionNotFix = 13
+    TargetIsFull = 14
+    TargetNotVaild = 15
+    ApiInputFail = 16
+
+
+class MinecraftEnum:
+    """``common.minecraftEnum``: what is of the network; the rest is the engine's."""
+
+    TransferServerFailReason = TransferServerFailReason
+
+
 class ExtraApi:
     """Systems, and the engine's own names."""
 
@@ -50,8 +68,10 @@ class ExtraApi:
         return LEVEL
 
     def GetMinecraftEnum(self) -> Any:
-        """The engine's enumerations: inert."""
-        return self._runtime.engine.named("GetMinecraftEnum()")
+        """The enumerations: TransferServerFailReason; those of the engine are inert."""
+        found = self._runtime.engine.named("GetMinecraftEnum()")
+        found.TransferServerFailReason = TransferServerFailReason
+        return found
 
     def GetEngineCompFactory(self) -> Any:
         """The engine's components: inert, but for CreateMsg and CreateCommand."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import itertools
 import logging
 import queue
@@ -106,3 +107,21 @@ class HttpPort:
                 """Nothing: requests are the mod's business."""
 
         return Request
+
+
+def post(call: str, address: tuple[str, int], url: str, body: bytes) -> None:
+    """POSTs ``body`` from a thread of its own; an error, and an answer that is none of 2xx, is logged under ``call``."""
+
+    def run() -> None:
+        connection = http.client.HTTPConnection(*address, timeout=ANSWER)
+        try:
+            connection.request("POST", "/" + url.lstrip("/"), body, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            if not 200 <= answer.status < 300:
+                log.warning("%s: %s answers %s: %.200s", call, url, answer.status, answer.read(200).decode(errors="replace"))
+        except (OSError, http.client.HTTPException) as error:
+            log.warning("%s: %s at %s:%s: %s", call, url, *address, error)
+        finally:
+            connection.close()
+
+    threading.Thread(target=run, name="chappe-http-post", daemon=True).start()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 import types
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from chappe.apollo import common, extra, lobby, master, service, timers
+from chappe.apollo import common, extra, launcher, lobby, master, roles, service, timers
 from chappe.apollo.engine import Engine, EngineModules
 
 if TYPE_CHECKING:
@@ -27,18 +28,29 @@ class ApiModule(types.ModuleType):
         if name.startswith("_"):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         try:
-            return getattr(self._api, name)
+            found = getattr(self._api, name)
         except AttributeError:
             return self._engine.named(f"{self.__name__}.{name}")
+        return self._guard(name, found)
+
+    def _guard(self, name: str, found: Any) -> Any:
+        """What stands for a name that is there."""
+        return found
 
     def __dir__(self) -> list[str]:
         return [name for name in dir(self._api) if not name.startswith("_")]
 
 
+class ForeignModule(ApiModule):
+    """A module of another role than this node's: its calls are told once each."""
+
+    def _guard(self, name: str, found: Any) -> Any:
+        return roles.foreign(self._engine, self.__name__, name, found)
+
+
 def surface(runtime: Runtime) -> dict[str, Any]:
     """The API of one node: what stands behind each module name, without prefixes."""
     calls = common.CommonNetgameApi(runtime)
-    manager = service.ServerManager(runtime)
     return {
         "server.extraServerApi": extra.ExtraApi(runtime, "Server"),
         "server.extraServiceApi": extra.ExtraApi(runtime, "Service"),
@@ -47,10 +59,12 @@ def surface(runtime: Runtime) -> dict[str, Any]:
         "master.extraMasterApi": extra.ExtraApi(runtime, "Master"),
         "client.extraClientApi": extra.ExtraClientApi(runtime),
         "common.mod": common.ModModule(runtime),
+        "common.minecraftEnum": extra.MinecraftEnum(),
         "apolloCommon.commonNetgameApi": calls,
+        "apolloCommon.launcherApi": launcher.LauncherApi(runtime),
         "lobbyGame.netgameApi": lobby.NetgameApi(runtime, calls),
         "service.netgameApi": service.NetgameApi(runtime, calls),
-        "service.serverManager": manager,
+        "service.serverManager": service.ServerManager(runtime),
         "service.serviceConf": service.ServiceConf(runtime),
         "service.serviceHttp": service.ServiceHttp(runtime),
         "service.asyncore_with_timer": timers.AsyncoreWithTimer(runtime),
@@ -64,12 +78,19 @@ def surface(runtime: Runtime) -> dict[str, Any]:
 
 def modules(runtime: Runtime) -> dict[str, types.ModuleType]:
     """Every module of a node's surface by each of its names, with the packages that hold them."""
-    return spread(surface(runtime) | runtime.pools.modules(), runtime.engine)
+    parts = surface(runtime) | runtime.pools.modules()
+    runtime.engine.known = {name: frozenset(_public(part)) for name, part in parts.items()}
+    return spread(parts, runtime.engine, {name for name in parts if roles.is_foreign(name, runtime.side)})
 
 
-def spread(surface: dict[str, Any], engine: Engine) -> dict[str, types.ModuleType]:
+def _public(part: Any) -> Iterable[str]:
+    found = vars(part) if isinstance(part, types.ModuleType) else dir(part)
+    return (name for name in found if not name.startswith("_"))
+
+
+def spread(surface: dict[str, Any], engine: Engine, foreign: Iterable[str] = ()) -> dict[str, types.ModuleType]:
     """Every module by each of its names, with the packages that hold them; ``surface`` is the modules, or what stands
-    behind them, by their names without prefixes."""
+    behind them, by their names without prefixes. The ``foreign`` are of other roles."""
     found: dict[str, types.ModuleType] = {}
 
     def package(name: str) -> types.ModuleType:
@@ -85,7 +106,8 @@ def spread(surface: dict[str, Any], engine: Engine) -> dict[str, types.ModuleTyp
         for prefix in PREFIXES:
             package(f"{prefix}.{name}")
     for name, api in surface.items():
-        module = api if isinstance(api, types.ModuleType) else ApiModule(name, api, engine)
+        kind = ForeignModule if name in foreign else ApiModule
+        module = api if isinstance(api, types.ModuleType) else kind(name, api, engine)
         for spelled in (name, *(f"{prefix}.{name}" for prefix in PREFIXES)):
             found[spelled] = module
             parent, _, last = spelled.rpartition(".")
@@ -102,4 +124,30 @@ def install(runtime: Runtime) -> None:
 def put(modules: dict[str, types.ModuleType], engine: Engine) -> None:
     """Makes ``modules`` importable in this process, and what they lack inert."""
     sys.modules.update(modules)
-    sys.meta_path.append(EngineModules(engine, (*PACKAGES, *PREFIXES)))
+    sys.meta_path.append(EngineModules(engine, (*PACKAGES, *PREFIXES), _spare(modules, engine)))
+
+
+def _spare(modules: dict[str, types.ModuleType], engine: Engine) -> dict[str, Callable[[], types.ModuleType]]:
+    """Modules for whoever has no file of their names: other packages have such names, too."""
+
+    def ujson() -> types.ModuleType:
+        from chappe.apollo import ujson
+
+        return ujson
+
+    def mcmath() -> types.ModuleType:
+        from chappe.apollo import mcmath
+
+        return mcmath
+
+    found: dict[str, Callable[[], types.ModuleType]] = {
+        "logout": lambda: ApiModule("logout", common.Logger("mod"), engine),
+        "ujson": ujson,
+        "common.utils": lambda: ApiModule("common.utils", object(), engine),
+        "common.utils.mcmath": mcmath,
+        "lobby": lambda: ApiModule("lobby", object(), engine),
+    }
+    netgame = modules.get("lobbyGame.netgameApi")
+    if netgame is not None:
+        found["lobby.netgameApi"] = lambda: netgame
+    return found

@@ -6,43 +6,38 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from chappe.apollo.callables import check
+from chappe.apollo.look import Look, Servers
 
 if TYPE_CHECKING:
-    from chappe.apollo.common import CommonNetgameApi
     from chappe.apollo.runtime import Runtime
 
+STATUS = {"ready": 1, "draining": 2, "starting": 3, None: 4}
+"""GetServersStatus: 1 serves, 2 is leaving, 3 is starting, 4 is not connected (a stuck one, too)."""
 
-class ServerManager:
+
+class ServerManager(Servers):
     """The lobbies and games that a service sees."""
-
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
 
     def _members(self) -> list[tuple[int, str, str, str, list[str]]]:
         return [member for member in self._runtime.node.members() if member[1] in ("lobby", "game")]
 
     @property
     def serverListMap(self) -> dict[int, dict[str, Any]]:
-        """The lobbies and games by serverid: {serverid, type, app_type, status}."""
+        """The lobbies and games that are connected, by serverid: their entries of ``serverlist``, and their status."""
+        entries = self._runtime.config.entries
         return {
-            id: {"serverid": id, "type": kind, "app_type": role, "status": state}
+            id: {**entries.get(id, {}), "serverid": id, "type": kind, "app_type": role, "status": STATUS.get(state, 4)}
             for id, role, kind, state, _ in self._members()
         }
-
-    def GetServerType(self, serverId: int) -> str | None:
-        """The type of a node; None for one that deploy.json does not have."""
-        for id, _, kind, *_ in self._runtime.node.members():
-            if id == serverId:
-                return kind
-        return next((kind for id, _, kind in self._runtime.node.declared_nodes if id == serverId), None)
 
     def GetServerIdsByServerType(self, serverType: str) -> list[int]:
         """The lobbies and games of a type that are connected."""
         return [id for id, _, kind, *_ in self._members() if kind == serverType]
 
-    def GetServersStatus(self) -> dict[str, str]:
-        """The state of each lobby and game, by serverid as text."""
-        return {str(id): state for id, _, _, state, _ in self._members()}
+    def GetServersStatus(self) -> dict[int, int]:
+        """The status of each lobby and game by serverid: 1 serves, 2 is leaving, 3 is starting, 4 is not connected."""
+        states = self._states().items()
+        return {id: STATUS.get(state, 4) for id, (role, state) in states if role in ("lobby", "game")}
 
     def IsConnectedServer(self, serverId: int) -> bool:
         """Whether that lobby or game is connected."""
@@ -54,7 +49,7 @@ class ServiceConf:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self.netgameConf = runtime.common_config()
+        self.netgameConf = runtime.config.shaped()
 
     def get_module_names(self) -> list[str]:
         """The RPC modules of this node: its type, and what it declares."""
@@ -70,18 +65,13 @@ class ServiceConf:
         return self._runtime.node.id
 
 
-class NetgameApi:
+class NetgameApi(Look):
     """What a service asks of the network."""
 
-    def __init__(self, runtime: Runtime, calls: CommonNetgameApi) -> None:
-        self._runtime = runtime
-        self.GetCommonConfig = calls.GetCommonConfig
-        self.GetOnlineServerInfoOfPlayer = calls.GetOnlineServerInfoOfPlayer
-        self.GetOnlineServerInfoOfMultiPlayers = calls.GetOnlineServerInfoOfMultiPlayers
-
-    def GetServerId(self) -> int:
-        """The serverid of this node."""
-        return self._runtime.node.id
+    def GetServiceConfig(self) -> dict[str, Any]:
+        """The entry of this service in ``servicelist``."""
+        entries = self._runtime.config.shaped()["servicelist"]
+        return next((entry for entry in entries if entry["serverid"] == self._runtime.node.id), {})
 
 
 class ServiceHttp:
@@ -102,3 +92,7 @@ class ServiceHttp:
         """Answers a request, at once or later; False for a second or late answer, which is dropped with a warning."""
         data = body if isinstance(body, bytes) else str(body).encode("utf-8")
         return self._runtime.http_port().respond(clientId, data)
+
+    def SendHttpRequestToMaster(self, requestUrl: str, message: str | bytes) -> None:
+        """POSTs to a url of the master; what comes of it is in the log when it is an error."""
+        self._runtime.post_http("SendHttpRequestToMaster", self._runtime.node.master_id, "port", requestUrl, message)

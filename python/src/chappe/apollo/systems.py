@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import FrameType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from chappe import _core
 from chappe._core import Listener, System
+from chappe.apollo import roles, unheard
 from chappe.apollo.callables import check
 
 if TYPE_CHECKING:
@@ -15,6 +19,27 @@ if TYPE_CHECKING:
 Handler = Callable[[Any], object]
 RpcHandler = Callable[[int, int, Any], object]
 RpcCallback = Callable[[bool, Any], object]
+
+
+ENGINE = ("Minecraft", "Engine")
+"""Whose events the node raises itself."""
+
+
+@dataclass(frozen=True)
+class Listening:
+    """One ListenForEvent: ``names`` are those of the sender and the event, ``place`` the mod's file and line."""
+
+    names: tuple[str, str, str]
+    instance: object
+    func: Handler
+    priority: int
+    listener: Listener
+    where: tuple[str, int]
+
+    @property
+    def place(self) -> str:
+        """``file:line`` of the call."""
+        return f"{self.where[0]}:{self.where[1]}"
 
 
 class BaseSystem:
@@ -30,10 +55,20 @@ class BaseSystem:
         self = super().__new__(cls)
         self.namespace, self.systemName = namespace, systemName
         self._core = cls._runtime.ground.system(namespace, systemName)
-        self._listeners = []
+        self.listening = []
         return self
 
-    _listeners: list[tuple[tuple[str, str, str], object, object, Listener]]
+    listening: list[Listening]
+    """What it listens to."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        raise AttributeError(roles.lacks(self._runtime.side, type(self).__name__, name))
+
+    def listeners(self, names: tuple[str, str, str]) -> Iterator[Listening]:
+        """Those of its listeners that hear an event."""
+        return (one for one in self.listening if one.names == names)
 
     def __init__(self, namespace: str = "", systemName: str = "") -> None:
         pass
@@ -54,23 +89,27 @@ class BaseSystem:
         """
         call = f"ListenForEvent({namespace!r}, {systemName!r}, {eventName!r})"
         check(call, func, ("data",))
-        listener = self._core.listen(str(namespace), str(systemName), str(eventName), func, int(priority))
-        self._listeners.append(((namespace, systemName, eventName), instance, func, listener))
+        names = (str(namespace), str(systemName), str(eventName))
+        listener = self._core.listen(*names, func, int(priority))
+        one = Listening(names, instance, func, int(priority), listener, _place(sys._getframe(1)))
+        self.listening.append(one)
+        if names[:2] == ENGINE:
+            self._runtime.hears_engine(one)
 
     def UnListenForEvent(
         self, namespace: str, systemName: str, eventName: str, instance: object, func: Handler, priority: int = 0
     ) -> bool:
         """Undoes a ListenForEvent with the same arguments; False when there is none."""
-        names = (namespace, systemName, eventName)
-        for at, (known, on, what, listener) in enumerate(self._listeners):
-            if known == names and on is instance and what == func:
-                del self._listeners[at]
-                return self._core.unlisten(listener)
+        names = (str(namespace), str(systemName), str(eventName))
+        for at, one in enumerate(self.listening):
+            if one.names == names and one.instance is instance and one.func == func:
+                del self.listening[at]
+                return self._core.unlisten(one.listener)
         return False
 
     def UnListenAllEvents(self) -> None:
         """Undoes every ListenForEvent of this system."""
-        self._listeners.clear()
+        self.listening.clear()
         self._core.unlisten_all()
 
     def DefineEvent(self, eventName: str) -> bool:
@@ -99,11 +138,12 @@ class BaseSystem:
         """An event for the systems of this node, after what the current handler does."""
         self._core.broadcast_event(eventName, eventData)
 
-    def _sent(self, send: Callable[..., int], *args: Any) -> bool:
+    def _sent(self, send: Callable[..., int], *args: Any, to: object = None) -> bool:
+        """Sends; what cannot be is told, with what the serverid ``to`` may be instead. Whether it was sent."""
         try:
             send(*args)
         except _core.RouteError as error:
-            self._runtime.warn_of(str(error))
+            self._runtime.warn_of(f"{error}{self._runtime.whose(to)}")
             return False
         return True
 
@@ -170,9 +210,21 @@ class RpcSystem(BaseSystem):
         if method is None:
             raise TypeError(f"{call}: which method of {module!r}? (event, or method)")
         seconds = 2.0 if timeout is None else float(timeout)
-        if callback is not None:
-            check(call, callback, ("suc", "data"))
-        self._core.request(row, module, method, args, seconds, callback, key)
+        runtime, where = self._runtime, sys._getframe(2)
+        if callback is None:
+            runtime.check_module(call, module, method, where)
+            return self._core.request(row, module, method, args, seconds, None, key)
+        check(call, callback, ("suc", "data"))
+        code, line = where.f_code, where.f_lineno
+
+        def finish(suc: bool, data: Any) -> None:
+            if not suc:
+                runtime.unanswered(f"{call}({module!r}, {method!r})", data, module, method, f"{code.co_filename}:{line}")
+                data = None
+            callback(suc, data)
+
+        # With the reason of a failure, which the mod does not get.
+        self._core.request(row, module, method, args, seconds, finish, key, True)
 
     def ResponseToServer(self, serverId: int, callbackId: int, eventData: Any) -> bool:
         """Row 18: answers a request. False, with a warning, for an id that is not open: answered before, of another
@@ -207,6 +259,7 @@ class _Provider(RpcSystem):
             raise TypeError(f"{call}: needs a method (event) and a func")
         check(f"{call}({module!r}, {method!r})", func, ("serverId", "callbackId", "args"))
         self._core.register(row, module, method, func)
+        self._runtime.methods.setdefault(module, set()).add(method)
 
 
 class ServerSystem(RpcSystem):
@@ -235,7 +288,7 @@ class ServerSystem(RpcSystem):
 
     def NotifyToServiceNode(self, targetId: int, eventName: str, eventData: Any) -> bool:
         """Row 11: an event for the service ``targetId``."""
-        return self._sent(self._core.to_service, 11, int(targetId), eventName, eventData)
+        return self._sent(self._core.to_service, 11, int(targetId), eventName, eventData, to=targetId)
 
 
 class ServiceSystem(_Provider):
@@ -255,15 +308,16 @@ class ServiceSystem(_Provider):
 
     def NotifyToServerNode(self, targetId: int, eventName: str, eventData: Any) -> bool:
         """Row 10: an event for the lobby or game ``targetId``."""
-        return self._sent(self._core.to_server, 10, int(targetId), eventName, eventData)
+        return self._sent(self._core.to_server, 10, int(targetId), eventName, eventData, to=targetId)
 
     def NotifyToServiceNode(self, targetId: int, eventName: str, eventData: Any) -> bool:
         """Row 11: an event for the service ``targetId``."""
-        return self._sent(self._core.to_service, 11, int(targetId), eventName, eventData)
+        return self._sent(self._core.to_service, 11, int(targetId), eventName, eventData, to=targetId)
 
     def RemoteNotifyToClient(self, uid: int, proxyId: int, eventName: str, eventData: Any) -> bool:
         """Row 13: an event for the player ``uid``, who is connected to the proxy ``proxyId``."""
-        return self._sent(self._core.to_uid, 13, int(uid), int(proxyId), eventName, eventData)
+        who = _uid(uid, "RemoteNotifyToClient")
+        return self._sent(self._core.to_uid, 13, who, int(proxyId), eventName, eventData, to=proxyId)
 
     def RegisterRpcMethodForMod(
         self, event: str | None = None, func: RpcHandler | None = None, *, method: str | None = None
@@ -277,7 +331,7 @@ class MasterSystem(_Provider):
 
     def NotifyToServerNode(self, targetId: int, eventName: str, eventData: Any) -> bool:
         """Row 4: an event for the lobby or game ``targetId``."""
-        return self._sent(self._core.to_server, 4, int(targetId), eventName, eventData)
+        return self._sent(self._core.to_server, 4, int(targetId), eventName, eventData, to=targetId)
 
     def BroadcastToService(self, eventName: str, eventData: Any) -> bool:
         """Row 5: an event for all services."""
@@ -285,7 +339,17 @@ class MasterSystem(_Provider):
 
     def NotifyToServiceNode(self, targetId: int, eventName: str, eventData: Any) -> bool:
         """Row 6: an event for the service ``targetId``."""
-        return self._sent(self._core.to_service, 6, int(targetId), eventName, eventData)
+        return self._sent(self._core.to_service, 6, int(targetId), eventName, eventData, to=targetId)
+
+
+def _place(frame: FrameType) -> tuple[str, int]:
+    return frame.f_code.co_filename, frame.f_lineno
+
+
+def _uid(uid: object, call: str) -> int:
+    if isinstance(uid, bool) or not isinstance(uid, (int, str)) or not str(uid).strip().isdecimal():
+        raise TypeError(f"{call}: a uid is wanted (a number, as GetPlayerUid(playerId) gives), not {uid!r}")
+    return int(uid)
 
 
 def _player(player: object, call: str) -> str:
