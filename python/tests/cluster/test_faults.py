@@ -172,6 +172,13 @@ def test_a_plain_folder_in_python_2_runs(start: Start, tmp_path: Path) -> None:
     cluster.line("启动 True 3")
 
 
+def test_ctrl_c_ends_a_cluster_of_the_packages_own_command_in_order(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHAPPE", "/no/rust/command")
+    cluster = start({"cluster": "own", "master": {"serverid": 1}}).ready()
+    assert cluster.stop() == 0
+    assert not any("KeyboardInterrupt" in line for line in cluster.output)
+
+
 def test_destroy_runs_when_the_node_leaves(start: Start) -> None:
     layout = {"cluster": "leave", "master": {"serverid": 1}, "service": [{"serverid": 2, "mods": str(MODS / "rec")}]}
     cluster = start(layout).ready()
