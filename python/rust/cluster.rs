@@ -7,6 +7,7 @@
 use crate::deliver::to_py;
 use crate::door::{Door, player_id_of};
 use crate::node::Node;
+use crate::turns::Turns;
 use crate::value::Out;
 use chappe::master::Master;
 use chappe::{Beats, Config, Declared, NodeError, NodeId, Reason, Role, Row, State, value};
@@ -19,9 +20,8 @@ use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Wake, Waker};
+use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::LocalSet;
@@ -36,7 +36,7 @@ const LOOK: Duration = Duration::from_millis(1);
 #[pyclass(unsendable, frozen, module = "chappe._core")]
 pub(crate) struct Cluster {
     // Before the runtime, so that the nodes' tasks are dropped while it is there.
-    sets: RefCell<BTreeMap<NodeId, Rc<Running>>>,
+    turns: Turns,
     nodes: RefCell<BTreeMap<NodeId, Up>>,
     lives: RefCell<BTreeMap<NodeId, u64>>,
     door: RefCell<Option<Door>>,
@@ -48,12 +48,6 @@ pub(crate) struct Cluster {
     runtime: Runtime,
 }
 
-/// What is polled for one node.
-struct Running {
-    set: RefCell<LocalSet>,
-    wakes: Arc<Wakes>,
-}
-
 struct Up {
     node: chappe::Node,
     ended: Rc<RefCell<Option<Result<(), NodeError>>>>,
@@ -62,7 +56,8 @@ struct Up {
 #[pymethods]
 impl Cluster {
     /// A cluster of the nodes (serverid, role, type) and the RPC modules that deploy.json would declare, none of which
-    /// is up. `host` has `load(node)`, `switch(serverid or None)` and `on_error(about, exception)`.
+    /// is up. `host` has `load(node)`, `switch(serverid or None)`, `on_error(about, exception)`, and `wait_for_threads()`,
+    /// which answers whether it had to: time does not pass before.
     #[new]
     fn new(nodes: Vec<(i64, String, String)>, modules: Vec<String>, host: Py<PyAny>) -> PyResult<Cluster> {
         let mut declared = Declared { nodes: Vec::new(), modules };
@@ -74,7 +69,7 @@ impl Cluster {
         let runtime = Builder::new_current_thread().enable_time().start_paused(true).build()?;
         let start = runtime.block_on(async { Instant::now() });
         Ok(Cluster {
-            sets: RefCell::default(),
+            turns: Turns::default(),
             nodes: RefCell::default(),
             lives: RefCell::default(),
             door: RefCell::default(),
@@ -125,8 +120,7 @@ impl Cluster {
             let result = running.run(link, Beats::Task, setup).await;
             *end.borrow_mut() = Some(result);
         });
-        let wakes = Arc::new(Wakes { is_woken: AtomicBool::new(true), all: Mutex::default() });
-        self.sets.borrow_mut().insert(id, Rc::new(Running { set: RefCell::new(set), wakes }));
+        self.turns.insert(id, set);
         self.nodes.borrow_mut().insert(id, Up { node: node.clone(), ended: ended.clone() });
         let waited = self.until(py, || ended.borrow().is_some() || self.is_known_to_all(&node));
         if let Some(door) = door.borrow_mut().take() {
@@ -166,6 +160,18 @@ impl Cluster {
         // Python may hold the node for long.
         up.node.abandon();
         Ok(())
+    }
+
+    /// Nothing of a node runs until it is thawed, as after kill -STOP; what is sent to it waits. It may be found lost
+    /// meanwhile, and then ends when it is thawed.
+    fn freeze(&self, id: i64, is_frozen: bool) -> PyResult<()> {
+        let is_there = self.turns.freeze(NodeId(id), is_frozen);
+        is_there.then_some(()).ok_or_else(|| not_up(NodeId(id)))
+    }
+
+    /// Whether a node runs: it was started, and has not ended since.
+    fn is_up(&self, id: i64) -> bool {
+        self.nodes.borrow().get(&NodeId(id)).is_some_and(|up| up.ended.borrow().is_none())
     }
 
     /// Lets so many seconds pass.
@@ -241,6 +247,7 @@ impl Cluster {
     /// Lets every node leave in order, the master last.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         let role_of = |id: &NodeId| self.declared.nodes.iter().find(|node| node.0 == *id).map(|node| node.1);
+        self.turns.thaw();
         let mut ids: Vec<NodeId> = self.nodes.borrow().keys().copied().collect();
         ids.sort_by_key(|id| role_of(id) == Some(Role::Master));
         ids.into_iter().try_for_each(|id| self.stop(py, id.0))
@@ -249,6 +256,11 @@ impl Cluster {
 
 impl Cluster {
     fn config(&self, id: NodeId, modules: Vec<String>, players: u32) -> PyResult<Config> {
+        let has_ended = self.nodes.borrow().get(&id).is_some_and(|up| up.ended.borrow().is_some());
+        if has_ended && !self.is_driving.get() {
+            self.nodes.borrow_mut().remove(&id);
+            self.end(id);
+        }
         if self.is_driving.get() || self.nodes.borrow().contains_key(&id) {
             return Err(PyRuntimeError::new_err(format!("node {id} is up already, or a handler starts it")));
         }
@@ -273,8 +285,7 @@ impl Cluster {
 
     fn end(&self, id: NodeId) {
         let _inside = self.runtime.enter();
-        let gone = self.sets.borrow_mut().remove(&id);
-        drop(gone);
+        self.turns.remove(id);
     }
 
     /// Ready, and known as such to all that are up.
@@ -284,7 +295,10 @@ impl Cluster {
         };
         let nodes = self.nodes.borrow();
         node.state() == State::Ready
-            && nodes.values().all(|up| is_ready(&up.node, node.id()) && is_ready(node, up.node.id()))
+            && nodes
+                .iter()
+                .filter(|(id, up)| !self.turns.is_frozen(**id) && up.ended.borrow().is_none())
+                .all(|(_, up)| is_ready(&up.node, node.id()) && is_ready(node, up.node.id()))
     }
 
     fn until(&self, py: Python<'_>, is_so: impl Fn() -> bool) -> PyResult<()> {
@@ -304,11 +318,10 @@ impl Cluster {
         id: NodeId,
         future: impl Future<Output = R> + 'static,
     ) -> PyResult<R> {
-        let running = self.sets.borrow().get(&id).cloned().ok_or_else(|| not_up(id))?;
         if self.is_driving.get() {
             return Err(nested());
         }
-        let task = running.set.borrow().spawn_local(future);
+        let task = self.turns.spawn(id, future).ok_or_else(|| not_up(id))?;
         let done = self.drive(py, async { timeout(PATIENCE, task).await })?;
         let done = done.map_err(|_| PyRuntimeError::new_err(format!("node {id} did not come to an end")))?;
         done.map_err(|error| PyRuntimeError::new_err(format!("node {id}: {error}")))
@@ -326,7 +339,18 @@ impl Cluster {
                 if let Poll::Ready(result) = script.as_mut().poll(cx) {
                     return Poll::Ready(result);
                 }
-                self.poll_nodes(py, cx, &mut switched);
+                self.turns.poll(cx, |id| {
+                    if let Err(error) = self.switch(py, Some(id)) {
+                        switched = Err(error);
+                    }
+                });
+                if switched.is_ok() && self.turns.is_at_rest() {
+                    match self.wait_for_threads(py) {
+                        Ok(true) => cx.waker().wake_by_ref(),
+                        Ok(false) => {}
+                        Err(error) => switched = Err(error),
+                    }
+                }
                 Poll::Pending
             })
             .await
@@ -338,46 +362,14 @@ impl Cluster {
         switched.map(|()| result)
     }
 
-    fn poll_nodes(&self, py: Python<'_>, cx: &mut Context<'_>, switched: &mut PyResult<()>) {
-        let sets: Vec<_> = self.sets.borrow().iter().map(|(id, running)| (*id, running.clone())).collect();
-        for (id, running) in sets {
-            if !running.wakes.take(cx.waker()) {
-                continue;
-            }
-            if let Err(error) = self.switch(py, Some(id)) {
-                *switched = Err(error);
-            }
-            let waker = Waker::from(running.wakes.clone());
-            let mut set = running.set.borrow_mut();
-            let _ = pin!(&mut *set).poll(&mut Context::from_waker(&waker));
-        }
+    /// What threads of mods do takes none of the cluster's time.
+    fn wait_for_threads(&self, py: Python<'_>) -> PyResult<bool> {
+        self.host.call_method0(py, "wait_for_threads")?.extract(py)
     }
 
     /// From here on it is this node's Python that runs.
     fn switch(&self, py: Python<'_>, id: Option<NodeId>) -> PyResult<()> {
         self.host.call_method1(py, "switch", (id.map(|id| id.0),)).map(drop)
-    }
-}
-
-/// Whether a node has something to do.
-struct Wakes {
-    is_woken: AtomicBool,
-    all: Mutex<Option<Waker>>,
-}
-
-impl Wakes {
-    /// Whether it was woken since the last call; from now on `all` is woken with it.
-    fn take(&self, all: &Waker) -> bool {
-        *self.all.lock().unwrap_or_else(PoisonError::into_inner) = Some(all.clone());
-        self.is_woken.swap(false, Ordering::AcqRel)
-    }
-}
-
-impl Wake for Wakes {
-    fn wake(self: Arc<Self>) {
-        self.is_woken.store(true, Ordering::Release);
-        let all = self.all.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        all.into_iter().for_each(Waker::wake);
     }
 }
 

@@ -5,6 +5,7 @@
 //! deliver  each call into Python                    system  listens, sends, asks, answers
 //! value    data between Python and MessagePack             client  a player's connection, for bots and tests
 //! cluster  a cluster in this process, on virtual time      door    its proxy, without sockets
+//!                                                          turns   its nodes, polled one after the other
 //! ```
 //!
 //! The node's loop has the interpreter's main thread, and gives the interpreter up while it waits and moves bytes.
@@ -19,6 +20,8 @@ mod host;
 mod node;
 mod responders;
 mod system;
+#[cfg(feature = "testing")]
+mod turns;
 mod value;
 
 use pyo3::exceptions::{PyRuntimeError, PyValueError};

@@ -14,7 +14,9 @@ The fixture ``cluster`` comes with the package (a plugin of pytest). `Cluster` i
 """
 
 from chappe.testing.client import Client, Received
-from chappe.testing.cluster import Cluster, HandlerError, Node
+from chappe.testing.cluster import Cluster, Node
+from chappe.testing.errors import HandlerError
+from chappe.testing.http import Reply
 from chappe.testing.sent import Sent
 
-__all__ = ["Client", "Cluster", "HandlerError", "Node", "Received", "Sent"]
+__all__ = ["Client", "Cluster", "HandlerError", "Node", "Received", "Reply", "Sent"]

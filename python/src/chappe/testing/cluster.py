@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,25 +13,16 @@ from chappe import _core, mods
 from chappe.apollo.runtime import Runtime
 from chappe.testing import sent
 from chappe.testing.client import Client
+from chappe.testing.errors import FromLog, HandlerError
+from chappe.testing.http import MasterNode, Reply, Urls
 from chappe.testing.views import Views
 
 log = logging.getLogger("chappe.testing")
 
 MASTER, PROXY = 1, 2
 """The serverids of the two nodes that every cluster has."""
-
-
-@dataclass(frozen=True)
-class HandlerError:
-    """What a handler, a timer or a callback of a mod has raised."""
-
-    node: int
-    about: str
-    error: BaseException
-
-    def __str__(self) -> str:
-        lines = "".join(traceback.format_exception(self.error))
-        return f"node {self.node}: {self.about}:\n{lines}"
+PATIENCE = 30.0
+"""Seconds, of the machine's time, that threads of mods may work while the cluster's time stands still."""
 
 
 @dataclass
@@ -47,6 +37,13 @@ class Node:
     module_names: list[str]
     max_players: int = 0
     runtime: Runtime | None = field(default=None, repr=False)
+    urls: Urls | None = field(default=None, repr=False)
+    is_frozen: bool = False
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it runs; one that was lost and then thawed does not."""
+        return self.cluster._core is not None and self.cluster._core.is_up(self.id)
 
     def start(self) -> None:
         """Starts it, again after `stop` or `kill`; ready when this returns. Raises ModError, as the node's log would
@@ -61,6 +58,19 @@ class Node:
     def kill(self) -> None:
         """Ends it at once, as a crash does. The others learn of it."""
         self.cluster._running().kill(self.id)
+        self._gone()
+        self.cluster.settle()
+
+    def freeze(self) -> None:
+        """Nothing of it runs until `thaw`, as after ``kill -STOP``: what is sent to it waits, and after ten seconds it
+        counts as lost."""
+        self.cluster._running().freeze(self.id, True)
+        self.is_frozen = True
+
+    def thaw(self) -> None:
+        """It runs again; if it was lost meanwhile it ends, as its process would, and `start` gives it a new life."""
+        self.cluster._running().freeze(self.id, False)
+        self.is_frozen = False
         self.cluster.settle()
 
     def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -85,6 +95,14 @@ class Node:
             raise KeyError(f"node {self.id} has no system {(namespace, name)}; it has {known}")
         return OnNode(self, self.runtime.systems[namespace, name])
 
+    def _gone(self) -> None:
+        """Its process is no more, and so are its threads."""
+        runtime, self.runtime, self.is_frozen = self.runtime, None, False
+        for pool in runtime.pools.all() if runtime else ():
+            pool.close(0.0)
+        if self.urls is not None:
+            self.urls.close()
+
 
 class OnNode:
     """A system, from outside of its node: methods run there, other attributes are read."""
@@ -105,18 +123,20 @@ class Cluster:
     """A master, a proxy, and the nodes that a test adds; all in this thread, on a time that only the test moves.
 
     Nodes are declared with `lobby`, `game`, `service` and `master`, and start with the first that needs them
-    (`start`, `login`, `advance`). ``directory`` is where its deploy.json is written; ``config`` is put into it.
+    (`start`, `login`, `advance`). ``directory`` is where its deploy.json is written; ``config`` is what else is in it.
     """
 
     def __init__(self, directory: Path, config: dict[str, Any] | None = None) -> None:
         self._directory = directory
-        self._config = dict(config or {})
+        self.config: dict[str, Any] = dict(config or {})
+        """What deploy.json has beside the nodes, for mods to read: databases, for one. Set before the cluster starts."""
         self._nodes: dict[int, Node] = {}
         self._sent: list[sent.Sent] = []
         self._views = Views()
         self._core: _core.Cluster | None = None
         self.errors: list[HandlerError] = []
         """What handlers have raised. The fixture fails the test for what is left here; see `take_errors`."""
+        self._from_log = FromLog(lambda about, error: self.errors.append(self._error(about, error)))
         self.master()
 
     def lobby(self, type: str = "lobby", *, mods: Iterable[str | Path] = (), id: int = 0, max_players: int = 0) -> Node:
@@ -146,6 +166,7 @@ class Cluster:
         nodes = [(node.id, node.role, node.type) for node in self._nodes.values()]
         names = [name for node in self._nodes.values() for name in node.module_names]
         self._core = _core.Cluster([*nodes, (PROXY, "proxy", "proxy")], names, self)
+        self._from_log.start()
         order = {"master": 0, "service": 1, "game": 2, "lobby": 3}
         try:
             for node in sorted(self._nodes.values(), key=lambda node: (order[node.role], node.id)):
@@ -180,6 +201,21 @@ class Cluster:
         self.settle()
         return client
 
+    def post(self, url: str, body: str | bytes = b"", *, node: Node | None = None) -> Reply:
+        """POSTs to a url that a mod has registered: of the master, or of the service ``node``. The reply may be open
+        until its time has come. Raises ConnectionRefusedError when that node is not up."""
+        core, to = self._running(), node or self._nodes[MASTER]
+        if to.urls is None or not to.is_up:
+            raise ConnectionRefusedError(f"node {to.id} is not up")
+        reply, call = to.urls.post(url, body.encode("utf-8") if isinstance(body, str) else bytes(body))
+        if call is not None:
+            try:
+                core.call(to.id, call)
+            except Exception as error:
+                self.errors.append(HandlerError(to.id, f"HTTP {url}", error))
+            self.settle()
+        return reply
+
     def sent(self, call: str | None = None, **wanted: Any) -> list[sent.Sent]:
         """What mods have sent with the call of that name, in its order: ``cluster.sent("NotifyToClient",
         eventName="Mails")``. ``wanted`` are arguments of the call, or node, namespace, system, data, result."""
@@ -202,13 +238,17 @@ class Cluster:
                 core.close()
             finally:
                 self._views.switch(None)
+                self._from_log.stop()
 
     # What the core calls.
 
     def load(self, core: _core.Node) -> None:
         """A node starts: its mods are loaded."""
         node = self._nodes[core.id]
-        node.runtime = runtime = Runtime(core, self._directory / "deploy.json")
+        node.urls = urls = Urls(lambda: self.now)
+        of_master: Any = MasterNode(core, urls) if core.role == "master" else core
+        node.runtime = runtime = Runtime(of_master, self._directory / "deploy.json", ("in the test", 0))
+        runtime._http_port = urls  # type: ignore[assignment]
         runtime.install()
         for base in runtime.bases.values():
             sent.watch(base, self._told(core.id))
@@ -219,10 +259,22 @@ class Cluster:
         """From here on it is this node's code that runs."""
         self._views.switch(node)
 
+    def wait_for_threads(self) -> bool:
+        """Whether threads of mods had something to do; it is done when this returns. Raises TimeoutError."""
+        runtimes = [node.runtime for node in self._nodes.values() if node.runtime and not node.is_frozen]
+        working = [pool for runtime in runtimes for pool in runtime.pools.all() if pool.working]
+        for pool in working:
+            if not pool.drain(PATIENCE):
+                raise TimeoutError(f"a thread of {pool.name} has been at work for {PATIENCE:g} s of the machine's time")
+        return bool(working)
+
     def on_error(self, about: str, error: BaseException) -> None:
         """A handler has raised."""
-        self.errors.append(HandlerError(self._views.current or 0, about, error))
+        self.errors.append(self._error(about, error))
         log.error("node %s: %s: a handler raised", self._views.current, about, exc_info=error)
+
+    def _error(self, about: str, error: BaseException) -> HandlerError:
+        return HandlerError(self._views.current or 0, about, error)
 
     def _declare(
         self, role: str, type: str, dirs: Iterable[str | Path], id: int, names: Iterable[str], players: int
@@ -266,4 +318,4 @@ class Cluster:
         for node in self._nodes.values():
             if node.role != "master":
                 found.setdefault(node.role, []).append({"serverid": node.id, "type": node.type})
-        return {**found, **self._config}
+        return {**found, **self.config}
