@@ -169,8 +169,24 @@ impl Master {
         });
     }
 
+    /// The lobby or game that the player with a session is on, and the one that they are on their way to; `None` for a
+    /// player who is offline.
+    pub fn session_of(&self, uid: u64) -> Option<(Option<NodeId>, Option<NodeId>)> {
+        self.0.directory.borrow().by_uid(uid).map(|entry| (entry.session.server, entry.going))
+    }
+
+    /// Whether a node is a member of the cluster at the moment, or the master itself.
+    pub fn is_member(&self, id: NodeId) -> bool {
+        id == self.0.node.id() || self.0.membership.borrow().role(id).is_some()
+    }
+
+    /// Whether a command-line tool of that id is connected.
+    pub fn is_tool(&self, id: NodeId) -> bool {
+        self.0.tools.borrow().contains_key(&id)
+    }
+
     /// Runs `request` now, or when all sessions are known; with `false` when too many wait for that.
-    pub(crate) fn when_recovered(&self, request: impl FnOnce(bool) + 'static) {
+    pub fn when_recovered(&self, request: impl FnOnce(bool) + 'static) {
         if !self.is_recovering() {
             return request(true);
         }

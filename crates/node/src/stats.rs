@@ -138,6 +138,11 @@ impl Stats {
         *self.named.borrow_mut().entry(name).or_default() += count;
     }
 
+    /// Sets what goes up and down, by name.
+    pub fn gauge(&self, name: &'static str, value: u64) {
+        self.named.borrow_mut().insert(name, value);
+    }
+
     /// One of the counters kept by name.
     pub fn named(&self, name: &str) -> u64 {
         self.named.borrow().get(name).copied().unwrap_or(0)

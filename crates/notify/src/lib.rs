@@ -1,3 +1,6 @@
 //! Player records, and notifications between players that end exactly once (snipe.md).
 
+mod desk;
 mod protocol;
+
+pub use desk::Desk;
