@@ -49,14 +49,16 @@ fn main(py: Python<'_>, args: Vec<OsString>, program: Vec<OsString>, host: Py<Py
     })
 }
 
-/// Writes a line to the node's log. `level` is as in Python's logging.
+/// Writes a line to the node's log. `level` is as in Python's logging; the logger `mod` is a mod's own, and goes
+/// without saying.
 #[pyfunction]
 fn log(level: u32, logger: &str, message: &str) {
+    let (logger, colon) = if logger == "mod" { ("", "") } else { (logger, ": ") };
     match level {
-        40.. => tracing::error!(target: "mod", "{logger}: {message}"),
-        30..40 => tracing::warn!(target: "mod", "{logger}: {message}"),
-        20..30 => tracing::info!(target: "mod", "{logger}: {message}"),
-        _ => tracing::debug!(target: "mod", "{logger}: {message}"),
+        40.. => tracing::error!(target: "mod", "{logger}{colon}{message}"),
+        30..40 => tracing::warn!(target: "mod", "{logger}{colon}{message}"),
+        20..30 => tracing::info!(target: "mod", "{logger}{colon}{message}"),
+        _ => tracing::debug!(target: "mod", "{logger}{colon}{message}"),
     }
 }
 

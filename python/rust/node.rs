@@ -375,6 +375,11 @@ impl Node {
         Ok(self.on_master()?.online_by_type())
     }
 
+    /// On the master: how many players are on each node, proxies too, by serverid.
+    fn online_by_node(&self) -> PyResult<BTreeMap<i64, usize>> {
+        Ok(self.on_master()?.nodes().into_iter().map(|node| (node.id.0, node.players)).collect())
+    }
+
     /// On the master: asks a node to drain and end.
     #[pyo3(signature = (server, callback = None))]
     fn stop_node(&self, server: i64, callback: Option<Py<PyAny>>) -> PyResult<()> {

@@ -50,13 +50,13 @@ class ServerManager(Servers):
         return online if serverType is None else online.get(serverType, 0)
 
     def GetOnlineNumByServerId(self, serverId: int) -> int:
-        """How many players stand on a lobby or game. See `chappe.apollo.online` for a master that was started again."""
-        return self._runtime.online.by_server()[int(serverId)]
+        """How many players are on a lobby or game, or connected to a proxy."""
+        return self._runtime.node.online_by_node().get(int(serverId), 0)
 
     def GetAllServersOnlineNum(self) -> dict[int, int]:
-        """How many players stand on each lobby and game."""
-        online = self._runtime.online.by_server()
-        return {id: online[id] for id, (role, _) in self._states().items() if role in ("lobby", "game")}
+        """How many players are on each lobby and game, and connected to each proxy."""
+        online = self._runtime.node.online_by_node()
+        return {id: online.get(id, 0) for id, (role, _) in self._states().items() if role in SERVERS}
 
     def GetTotalOnlineNum(self) -> int:
         """How many players stand on lobbies and games."""

@@ -3,7 +3,6 @@ on a server when the master started again are in it from their next move on."""
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from chappe.apollo.players import FIRST
@@ -29,10 +28,6 @@ class Online:
     def uids(self) -> list[int]:
         """The players, by uid."""
         return sorted(self._server_of)
-
-    def by_server(self) -> Counter[int]:
-        """How many players are on each server that has any."""
-        return Counter(self._server_of.values())
 
     def _on_login(self, data: dict[str, Any]) -> None:
         self._server_of[data["uid"]] = data["serverId"]
