@@ -199,3 +199,11 @@ def test_a_stuck_node_is_known_to_the_master(start: Start) -> None:
     cluster.line("stuck: its handlers make no progress", "node=2")
     cluster.line("no longer stuck", "node=2")
     assert cluster.call("rec_a", "Echo", "again") == "again"
+
+
+def test_a_traceback_of_a_mod_has_the_mods_lines_and_no_others(start: Start, tmp_path: Path) -> None:
+    files = {"BadScript/modMain.py": HEAD + "import BadScript.parts\n", "BadScript/parts.py": "import no_such_module\n"}
+    cluster, _ = refusal(start, write(tmp_path / "bad", {**files, "BadScript/__init__.py": ""}))
+    said = "\n".join(cluster.output)
+    assert "modMain.py\", line 3" in said and "parts.py\", line 1" in said
+    assert "importlib" not in said and "chappe/mods.py" not in said

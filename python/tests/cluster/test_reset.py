@@ -52,10 +52,7 @@ def test_a_node_on_its_own_ends_in_order_on_the_signal_of_a_terminal(start: Star
     cluster = start(layout).ready()
     run(cluster, "master", "masterManager.StopServerById(10)")
     cluster.line("node 10 (lobby)")
-    line = [sys.executable, "-m", "chappe", "node", str(cluster.file), "10"]
-    node = subprocess.Popen(
-        line, env=cluster.environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    node = _alone(cluster, 10)
     try:
         until(cluster, "service", "serviceManager.GetServersStatus()[10] == 1")
         node.send_signal(signal.SIGINT)
@@ -64,3 +61,38 @@ def test_a_node_on_its_own_ends_in_order_on_the_signal_of_a_terminal(start: Star
         node.kill()
     assert node.returncode == 0, said
     assert "完了" in said and "保存 0" in said and "KeyboardInterrupt" not in said and "Traceback" not in said
+
+
+def test_a_second_signal_ends_a_node_at_once_and_without_a_traceback(start: Start, tmp_path: Path) -> None:
+    main = (
+        "from common.mod import Mod\nimport os, time\n\n\n@Mod.Binding(name='m', version='1')\nclass Main(object):\n"
+        "    @Mod.InitService()\n    def init(self):\n        print('up')\n\n"
+        "    @Mod.DestroyService()\n    def end(self):\n        print('leaving')\n        time.sleep(float(os.environ.get('SLOW', 0)))\n"
+    )
+    (tmp_path / "slow").mkdir()
+    (tmp_path / "slow/modMain.py").write_text(main)
+    cluster = start({"cluster": "slow", "master": {"serverid": 1}, "service": [{"serverid": 2, "mods": str(tmp_path / "slow")}]})
+    cluster.ready()
+    cluster.run("stop", "2")
+    cluster.line("node 2 (service)")
+    cluster.environ["SLOW"] = "60"
+    node = _alone(cluster, 2)
+    try:
+        assert node.stdout
+        for word in ("up", "leaving"):
+            while word not in (line := node.stdout.readline()):
+                assert line, "the node has ended"
+            node.send_signal(signal.SIGINT)
+        said, _ = node.communicate(timeout=30)
+    finally:
+        node.kill()
+    assert node.returncode == 1, said
+    assert "KeyboardInterrupt" not in said and "Traceback" not in said
+
+
+def _alone(cluster: Cluster, id: int) -> subprocess.Popen[str]:
+    line = [sys.executable, "-m", "chappe", "node", str(cluster.file), str(id)]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        line, env=cluster.environ, stdin=subprocess.DEVNULL, stdout=pipe, stderr=subprocess.STDOUT, text=True
+    )
