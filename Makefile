@@ -43,7 +43,7 @@ $(VENV)/ready:
 	$(VENV)/bin/pip install --quiet msgpack maturin
 	touch $@
 
-## The Python package, built and installed as a user would, and its tests.
+## The Python package, built and installed as a user would, and its tests; those of four Python 2 packages come from PyPI.
 python: $(VENV)/ready
 	$(CARGO) build --locked -p chappe
 	$(VENV)/bin/pip install --quiet '.[test]'

@@ -28,8 +28,8 @@ def download(folder: Path) -> None:
     if all((folder / f"{name}.tar.gz").exists() for name in PACKAGES):
         return
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:", "--use-pep517"]
-    command += ["--no-build-isolation", "--require-hashes", "--dest", str(folder), "--requirement", str(_HERE / "requirements.txt")]
-    subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": str(_HERE / "backend")})
+    command += ["--retries", "1", "--timeout", "10", "--no-build-isolation", "--require-hashes", "--dest", str(folder), "--requirement", str(_HERE / "requirements.txt")]
+    subprocess.run(command, check=True, timeout=100, env={**os.environ, "PYTHONPATH": str(_HERE / "backend")})
 
 
 def lines(folder: Path) -> tuple[int, int, int]:

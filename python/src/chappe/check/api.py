@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..apollo import published
+
 #: A role as a mod sees it: lobby and game have one API.
 SERVER, CLIENT, SERVICE, MASTER = "server", "client", "service", "master"
 ROLES = (SERVER, CLIENT, SERVICE, MASTER)
@@ -92,14 +94,13 @@ MODULE_ROLES: dict[str, frozenset[str]] = {
     "master.masterHttp": frozenset({MASTER}),
     "master.masterConf": frozenset({MASTER}),
 }
-#: Engine events that the network raises (spec section 5), with the roles they are raised on.
+#: Engine events that the network raises (spec section 5), with the roles they are raised on: as nodes know them.
 ENGINE_EVENTS: dict[str, frozenset[str]] = {
-    **dict.fromkeys(("AddServerPlayerEvent", "DelServerPlayerEvent", "MasterConnectStatusEvent", "ServiceConnectEvent",
-                     "ServiceDisconnectEvent", "ServiceRegisterModuleEvent"), frozenset({SERVER})),
-    **dict.fromkeys(("ServerConnectedEvent", "ServerDisconnectEvent"), frozenset({SERVICE, MASTER})),
-    "UpdateServerStatusEvent": frozenset({SERVICE}),
-    **dict.fromkeys(("PlayerLoginServerEvent", "PlayerLogoutServerEvent", "PlayerTransferServerEvent"), frozenset({MASTER})),
+    event: frozenset(side.lower() for side, events in published.EVENTS.items() if event in events)
+    for events in published.EVENTS.values() for event in sorted(events)
 }
+#: Those of the published network that are never raised here.
+ABSENT_EVENTS = published.ABSENT_EVENTS
 
 
 def module_name(dotted: str) -> str:

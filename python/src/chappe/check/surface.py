@@ -7,14 +7,11 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
-from .api import API_ROLE, module_name
+from ..apollo import published
+from .api import module_name
 
-#: Names of the game engine in modules that the network and the game share: nothing to correct in them.
-_ENGINE = frozenset("""
-    GetComponent GetComponentCls GetEngineActor GetEngineVersion GetHostPlayerId GetModConfigJson GetPlatform GetServerTickTime GetTopScreen GetTopUI
-    GetUI IsInApollo IsInServer StartCoroutine StopCoroutine StartMemProfile StopMemProfile StartMultiProfile StopMultiProfile StartProfile
-    StopProfile StartRecordEvent StopRecordEvent StartRecordPacket StopRecordPacket RegisterUI CreateUI PushScreen PopScreen RegisterComponent
-""".split())
+#: Names of the game engine that are close to the network's: nothing to correct in them.
+_ENGINE = frozenset("GetComponent StartMemProfile StopMemProfile StartMultiProfile StopMultiProfile StartRecordEvent StopRecordEvent".split())
 
 
 @cache
@@ -28,6 +25,7 @@ def names() -> dict[str, frozenset[str]]:
     parts: dict[str, Any] = install.surface(stand_in) | configure().modules()
     found = {name: _public(part) for name, part in parts.items()}
     found["client.extraClientApi"] |= _public(ExtraClientApi)
+    found["lobby.netgameApi"] = found["lobbyGame.netgameApi"]
     found["common.mod.Mod"] = _public(binding.Binder().mod())
     return found
 
@@ -50,9 +48,23 @@ def packages() -> frozenset[str]:
     return frozenset((*install.PACKAGES, *install.PREFIXES, "mod_log"))
 
 
+@cache
+def spare() -> frozenset[str]:
+    """Modules that the platform has for whoever has no file of their names."""
+    from ..apollo import install
+
+    netgame = ModuleType("lobbyGame.netgameApi")
+    return frozenset(install._spare({netgame.__name__: netgame}, _Anything()))  # type: ignore[arg-type]
+
+
 def is_shared(module: str) -> bool:
     """Whether the game engine has names of its own in the module, beside the network's."""
-    return module.rsplit(".", 1)[-1] in API_ROLE
+    return module.rsplit(".", 1)[-1] in (*published.SHARED, "minecraftEnum")
+
+
+def is_absent(module: str, name: str) -> bool:
+    """Whether the name is published for the network, and is not here."""
+    return name in published.ABSENT.get(module, ())
 
 
 def lacks(module: str, name: str) -> bool:
@@ -60,7 +72,7 @@ def lacks(module: str, name: str) -> bool:
     known = names()
     if module not in known or name.startswith("_") or name in known[module]:
         return False
-    return not (is_shared(module) and name in _ENGINE) and f"{module}.{name}" not in known
+    return name not in published.ENGINE.get(module, ()) and name not in _ENGINE and f"{module}.{name}" not in known
 
 
 def elsewhere(name: str, besides: str) -> list[str]:

@@ -133,6 +133,8 @@ def _engine_event(network: Network, listener: Listener, event: str, sent: list[S
     senders = sorted({pair for send in sent if send.call and send.events and event in send.events for pair in send.systems or ()})
     if senders:
         return "engine-event-name", f"`{event}` is no engine event; {_pair(senders[0])} sends it: listen for that system"
+    if event in api.ABSENT_EVENTS:
+        return "engine-event-name", f"`{event}` is an event of the network that is never raised here"
     other = nearest(event, [name for name, on in api.ENGINE_EVENTS.items() if on & roles])
     if other:
         return "engine-event-name", f"no engine event of the network is named `{event}`; did you mean `{other}`?"

@@ -54,7 +54,7 @@ def _wrong(network: Network, module: Module, wanted: Import, roots: list[Path]) 
         return _inside(network, module, wanted, folder)
     if wanted.dotted.partition(".")[0] in surface.packages():
         return _of_platform(wanted.dotted)
-    if has_module(wanted.dotted):
+    if wanted.dotted in surface.spare() or has_module(wanted.dotted):
         return None
     if beside:
         return "import-missing", (f"there is no module `{wanted.dotted}` at the top, and a file of Python 3 looks nowhere else: "

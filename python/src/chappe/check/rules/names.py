@@ -36,7 +36,9 @@ def _of_module(module: Module, node: ast.AST, owner: str, name: str) -> Iterator
         return
     known, others = surface.names()[owner], surface.elsewhere(name, owner)
     place = module.place(node)
-    if name in BASE_GETTER and owner.rsplit(".", 1)[-1] in API_ROLE:
+    if surface.is_absent(owner, name):
+        yield Finding(*place, "api-missing", f"`{owner}.{name}` is of the network and is not here: it does nothing and gives None")
+    elif name in BASE_GETTER and owner.rsplit(".", 1)[-1] in API_ROLE:
         yield Finding(*place, "api-name", f"`{owner}` has no `{name}`: `{others[0]}` has it")
     elif nearest(name, known):
         yield Finding(*place, "api-name", f"`{owner}` has no `{name}`{did_you_mean(name, known)}")

@@ -44,7 +44,8 @@ def requests(network: Network) -> Iterator[Finding]:
 def _wrong(network: Network, provided: list[Provider], module: str, method: str | None) -> tuple[str, str] | None:
     opaque = [node for node in network.nodes if node.opaque and node.role in (api.SERVICE, api.MASTER)]
     types = {node.type for node in network.nodes if node.role == api.SERVICE and node.type}
-    declared = types | {name for node in network.nodes for one in (node, *node.halves) for name in one.modules}
+    declared = types | {name for node in network.nodes for name in node.modules}
+    declared |= {name for node in network.nodes for half in node.halves for name in half.modules}
     registered = {name for one in provided for name in one.modules or ()}
     known = declared | registered
     loose = any(one.modules is None for one in provided)

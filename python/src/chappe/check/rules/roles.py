@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from ...apollo.roles import EVERYONES
 from .. import api
 from ..calls import ApiCall, enclosing_class
 from ..values import Dotted
@@ -64,7 +65,7 @@ def _modules(network: Network) -> Iterator[Finding]:
                 continue
             owner, _, name = called.name.rpartition(".")
             roles = api.MODULE_ROLES.get(owner)
-            if roles is not None and role not in roles:
+            if roles is not None and role not in roles and name not in EVERYONES:
                 have = " or ".join(api.TITLE[one] for one in api.ROLES if one in roles)
                 own = f"{role}.serverManager"
                 hint = f": import `{own}`" if owner.endswith(".serverManager") and own in api.MODULE_ROLES else ""
