@@ -19,6 +19,8 @@ def deploy(**others: Any) -> dict[str, Any]:
         "lobby": [{"serverid": 10, "num": 2, "mods": [NET], "max_players": 50}],
         "game": [{"serverid": 20, "type": "bw4"}],
         "service": [{"serverid": 30, "type": "net_service", "mods": NET, "module_names": ["net_more"], "http_port": "free"}],
+        "game_id": 7,
+        "game_key": "k",
         "mysql": {"host": "10.0.0.9", "user": "u", "password": "p", "database": "d"},
         **others,
     }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -36,7 +38,7 @@ def test_the_common_configuration_has_the_lists_that_mods_read(net: Cluster) -> 
         servers = [(one["app_type"], one["serverid"], one["type"]) for one in conf["serverlist"]]
         assert servers == [("proxy", 5, "proxy"), ("lobby", 10, "lobby"), ("lobby", 11, "lobby"), ("game", 20, "bw4")]
         assert [one["serverid"] for one in conf["proxylist"]] == [5]
-        assert conf["log_debug_level"] is False and conf["game_key"] == "" and conf["mongo"] is None
+        assert conf["log_debug_level"] is False and conf["game_key"] == "k" and conf["mongo"] is None
         lobby = conf["serverlist"][1]
         assert (lobby["mods"], lobby["max_players"], lobby["ip"]) == ("net", 50, "127.0.0.1")
         (service,) = conf["servicelist"]
@@ -155,18 +157,61 @@ def test_services_and_the_master_post_to_each_other(net: Cluster) -> None:
     net.line("SendHttpRequestToService: /out answers 404")
 
 
+def test_files_of_a_mod_are_found_where_they_are(net: Cluster) -> None:
+    root = run(net, 10, "commonApi.GetModScriptRootDir('NetScript')")
+    assert root.endswith("/mods/net/developer_mods/NetDev/") and run(net, 10, "commonApi.GetModScriptRootDir()") == root
+    assert run(net, 10, "commonApi.GetModJsonConfigByName('NetScript', 'mod.json')")["netgame_mod_name"] == "net"
+    assert run(net, 10, "commonApi.GetModJsonConfigByName('NetScript', 'none.json')") is None
+    net.line("GetModJsonConfigByName:", "has no file none.json")
+    assert "did you mean `NetScript`?" in ran(net, 10, "commonApi.GetModJsonConfig('NetSkript')")[2]
+
+
+def test_the_platforms_constants_come_from_deploy_json(net: Cluster) -> None:
+    names = ("GetApolloGameId", "GetApolloGameKey", "GetApolloUniqueId", "GetApolloReviewStage")
+    assert run(net, "service", f"[getattr(commonApi, name)() for name in {names}]") == [7, "k", 0, 0]
+    assert run(net, 10, "[commonApi.GetOnlineKey(5), commonApi.ToPcUid(5)]") == ["user:online:5", 5]
+
+
+OP = "%s.RegisterOpCommand('/api/x', lambda client, data: %s.ResponseOpCommandSuccess(client, [data.get('n'), %s]))"
+
+
+def test_an_operation_command_asks_every_node_that_has_it(net: Cluster, player: _core.Client) -> None:
+    for lobby in (10, 11):
+        run(net, lobby, OP % ("lobbyApi", "lobbyApi", lobby))
+    run(net, "service", OP % ("serviceApi", "serviceApi", 30))
+    until(net, "master", "len(self._runtime.peers.ops._nodes.get('/api/x', ())) == 3")
+
+    def ask(**data: Any) -> dict[str, Any]:
+        return json.loads(net.post("/api/x", json.dumps(data).encode()))
+
+    def ok(entity: Any) -> dict[str, Any]:
+        return {"code": 1, "message": "", "entity": entity}
+
+    assert ask(n=5) == ok({str(id): ok([5, id]) for id in (10, 11, 30)})
+    assert ask(opServerIds=[11, 30], opServerType="lobby") == ok({"11": ok([None, 11])})
+    assert list(ask(opUid=4000000007)["entity"]) == [str(player.server_id)]
+    assert ask(opUid=8) == {"code": 2, "message": "no node has this command", "entity": {}}
+    run(net, 11, "lobbyApi.RegisterOpCommand('/api/x', lambda client, data: lobbyApi.ResponseOpCommandFail(client, 1, '不行'))")
+    failed = ask(opServerIds=[11])
+    assert failed == {"code": 2, "message": "failed on 11", "entity": {"11": {"code": 2, "message": "不行", "entity": None}}}
+    run(net, 11, "lobbyApi.UnRegisterOpCommand('/api/x')")
+    until(net, "master", "len(self._runtime.peers.ops._nodes['/api/x']) == 2")
+    assert sorted(ask()["entity"]) == ["10", "30"]
+    assert json.loads(net.post("/api/x", b"{"))["code"] == 2
+
+
 def test_a_call_of_the_network_that_is_not_here_is_told_with_its_place(net: Cluster) -> None:
-    assert run(net, 10, "lobbyApi.RegisterOpCommand('/x', self.Called)") is None
-    line = net.line("lobbyGame.netgameApi.RegisterOpCommand is of the network and is not there")
+    assert run(net, 10, "lobbyApi.SetUseDatabaseSave(True, 'test', 30)") is None
+    line = net.line("lobbyGame.netgameApi.SetUseDatabaseSave is of the network and is not there")
     assert "WARN" in line and "sides.py:" in line
-    run(net, 10, "lobbyApi.RegisterOpCommand('/x', self.Called)")
+    run(net, 10, "lobbyApi.SetUseDatabaseSave(True, 'test', 30)")
     assert run(net, "master", "masterApi.BanUser(7, 60, '作弊', True)") is False
     assert "WARN" in net.line("BanUser: there is no list of banned")
     run(net, "master", "masterApi.GetBanUserInfo(7, self.Called)")
     until(net, "master", "['called', [7, None]] in heard")
     run(net, "service", "launcherApi.GetUserFriend(7, self.Called)")
     until(net, "service", "any(one[0] == 'called' and one[1][0]['code'] == 1 for one in heard)")
-    assert len([one for one in net.output if "RegisterOpCommand is of the network" in one]) == 1
+    assert len([one for one in net.output if "SetUseDatabaseSave is of the network" in one]) == 1
 
 
 def test_a_slip_in_a_name_is_told_with_what_was_meant(net: Cluster) -> None:

@@ -153,11 +153,18 @@ class BaseRuntime:
         return True
 
     def manifest(self, root: str) -> Mapping[str, Any]:
-        """The mod.json of the mod whose script package (or directory) is ``root``."""
+        """The mod.json of the mod whose script package (or directory) is ``root``. Raises KeyError."""
+        return dict(self.script(root).manifest)
+
+    def script(self, root: str) -> mods.Script:
+        """The script whose package (or directory) is ``root``. Raises KeyError, with what may have been meant."""
+        from chappe.check.suggest import did_you_mean
+
         for script in self.scripts:
             if root in (script.package, str(script.root / script.package), str(script.root), script.root.name):
-                return dict(script.manifest)
-        raise KeyError(f"GetModJsonConfig: no mod of this node has the script root {root!r}")
+                return script
+        hint = did_you_mean(root, [script.package for script in self.scripts])
+        raise KeyError(f"no mod of this node has the script root {root!r}{hint}")
 
     def script_root(self, file: str) -> str:
         """The script package that a file belongs to."""

@@ -7,8 +7,9 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from chappe import _core
+from chappe import _core, mods
 from chappe.apollo.callables import check
+from chappe.apollo.pools.mongo_pool import convert_bson_to_int
 
 if TYPE_CHECKING:
     from chappe.apollo.base import BaseRuntime
@@ -55,9 +56,25 @@ class CommonNetgameApi:
         """The mod.json of the mod whose script package is ``scriptRoot``. Raises KeyError when there is none."""
         return self._runtime.manifest(scriptRoot)
 
-    def GetModScriptRootDir(self) -> str:
-        """The script package of the mod that calls."""
-        return self._runtime.script_root(sys._getframe(1).f_code.co_filename)
+    def GetModJsonConfigByName(self, scriptRoot: str, pathFile: str) -> Any:
+        """What a JSON file of a mod holds, leniently read; ``pathFile`` is from the folder of its mod.json, or from its
+        script package. None, with a warning, when there is none; raises KeyError for an unknown ``scriptRoot``."""
+        script = self._runtime.script(scriptRoot)
+        for path in (script.root / pathFile, script.root / script.package / pathFile):
+            if path.is_file():
+                try:
+                    return mods.lenient_json(path.read_text("utf-8-sig"))
+                except ValueError as error:
+                    self._runtime.warn_of(f"GetModJsonConfigByName: {path}: {error}")
+                    return None
+        self._runtime.warn_of(f"GetModJsonConfigByName: {script.root} has no file {pathFile}")
+        return None
+
+    def GetModScriptRootDir(self, scriptRootName: str | None = None) -> str:
+        """The folder that the script package ``scriptRootName`` is in, with a slash at its end; without it, that of the
+        mod that calls. Raises KeyError for an unknown package."""
+        name = scriptRootName or self._runtime.script_root(sys._getframe(1).f_code.co_filename)
+        return f"{self._runtime.script(name).root}/"
 
     def GetServerType(self) -> str:
         """The type of this node."""
@@ -79,13 +96,41 @@ class CommonNetgameApi:
         """Always true: there is no list of words here."""
         return True
 
-    def GetOnlineKey(self) -> str:
-        """Always empty: there is no platform account here."""
-        return ""
+    def GetOnlineKey(self, uid: int = 0) -> str:
+        """The name under which mods keep in redis where a player is. Nothing here writes to it."""
+        return f"user:online:{uid}"
+
+    def ToPcUid(self, uid: int) -> int:
+        """The same uid: there is one kind."""
+        return uid
+
+    def ToPeUid(self, uid: int) -> int:
+        """The same uid: there is one kind."""
+        return uid
 
     def GetApolloReviewStage(self) -> int:
-        """Always 0: there is no review here."""
-        return 0
+        """``review_stage`` of deploy.json, else 0."""
+        return self._runtime.config.written.get("review_stage") or 0
+
+    def GetApolloGameId(self) -> int:
+        """``game_id`` of deploy.json, else 0."""
+        return self._runtime.config.written.get("game_id") or 0
+
+    def GetApolloGameKey(self) -> str:
+        """``game_key`` of deploy.json, else an empty text."""
+        return self._runtime.config.written.get("game_key") or ""
+
+    def GetApolloUniqueId(self) -> int:
+        """``apolloid`` of deploy.json, else 0."""
+        return self._runtime.config.written.get("apolloid") or 0
+
+    def ConvertBsonToInt(self, data: Any) -> Any:
+        """A copy in which each ``bson.Int64`` is a plain int, in dicts, lists and tuples."""
+        return convert_bson_to_int(data)
+
+    def UnicodeConvert(self, data: Any) -> Any:
+        """The same: text is text here."""
+        return data
 
     def GetOnlineServerInfoOfPlayer(self, uid: int, callback: Callable[[Any], object]) -> None:
         """Where a player is: callback({uid, isPeUser, serverId, proxyId, protocolVersion}); the last three are None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from chappe.apollo.callables import check
 from chappe.apollo.extra import TransferServerFailReason as Why
 from chappe.apollo.look import PROTOCOL, Look
+from chappe.apollo.ops import OpCommands
 
 if TYPE_CHECKING:
     from chappe.apollo.common import CommonNetgameApi
@@ -18,7 +19,7 @@ NOT_SILENT = 2
 """GetUidIsSilent of a player who may speak."""
 
 
-class NetgameApi(Look):
+class NetgameApi(Look, OpCommands):
     """Players, and where they go."""
 
     def __init__(self, runtime: Runtime, calls: CommonNetgameApi) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from chappe import _core
 from chappe.apollo import unheard
+from chappe.apollo.ops import Ops
 
 if TYPE_CHECKING:
     from chappe.apollo.runtime import Runtime
@@ -39,10 +40,11 @@ class Peers:
         self._asked: set[int] = set()
         self._timer: _core.Timer | None = None
         self._core = runtime.node.system(*OWN)
-        self._listen("WhatIsThere", self._tell)
-        self._listen("IsThere", self._told)
+        self.listen("WhatIsThere", self._tell)
+        self.listen("IsThere", self._told)
+        self.ops = Ops(runtime, self)
         if runtime.side == "Server":
-            self._listen("Reset", lambda data: runtime.restart())
+            self.listen("Reset", lambda data: runtime.restart())
         if runtime.side == "Master":
             runtime.engine_system.listen("Minecraft", "Engine", "ServerConnectedEvent", self._connected, 0)
 
@@ -55,7 +57,7 @@ class Peers:
         """Asks a lobby or game to leave and be started again. On the master ResetGamesBeginEvent{serverId} is raised,
         and ResetGamesEndEvent{serverId, bSuccess} when it is back, or is not after 60 s."""
         runtime = self._runtime
-        if not self._send(server, "Reset", {}):
+        if not self.send(server, "Reset", {}):
             return
         if runtime.side == "Master" and server not in self.resetting:
             self.resetting[server] = runtime.node.add_timer(RESET, self._end_reset, (server, False))
@@ -86,7 +88,7 @@ class Peers:
             self._timer.cancel()
         self._asked = {id for id in wanted if runtime.config.mods.get(id) and self._can_reach(id)}
         for server in sorted(self._asked):
-            self._send(server, "WhatIsThere", {"from": runtime.node.id})
+            self.send(server, "WhatIsThere", {"from": runtime.node.id})
         self._timer = runtime.node.add_timer(PATIENCE, self._all_told, ())
         if not self._asked:
             self._all_told()
@@ -94,12 +96,15 @@ class Peers:
     def _tell(self, data: dict[str, Any]) -> None:
         systems = [list(names) for names in self._runtime.systems]
         methods = [[module, sorted(names)] for module, names in self._runtime.methods.items()]
-        self._send(data["from"], "IsThere", {"from": self._runtime.node.id, "systems": systems, "methods": methods})
+        mine = {"from": self._runtime.node.id, "systems": systems, "methods": methods, "urls": self.ops.urls}
+        self.send(data["from"], "IsThere", mine)
 
     def _told(self, data: dict[str, Any]) -> None:
         self.systems.update((namespace, name) for namespace, name in data["systems"])
         for module, names in data["methods"]:
             self.methods.setdefault(module, set()).update(names)
+        if self._runtime.side == "Master":
+            self.ops.has(data["from"], data["urls"])
         self._asked.discard(data["from"])
         if not self._asked and not self.has_looked:
             self._all_told()
@@ -122,7 +127,9 @@ class Peers:
             timer.cancel()
             self._runtime.node.raise_event("ResetGamesEndEvent", {"serverId": server, "bSuccess": success})
 
-    def _listen(self, event: str, handler: Callable[[dict[str, Any]], object]) -> None:
+    def listen(self, event: str, handler: Callable[[dict[str, Any]], object]) -> None:
+        """Calls ``handler(data)`` for each such message of another node."""
+
         def guarded(data: Any) -> None:
             # Who a client is always stands in what it has sent.
             if isinstance(data, dict) and not any(str(key).startswith("__") for key in data):
@@ -138,7 +145,8 @@ class Peers:
         role, is_server = self._role(server), self._runtime.side == "Server"
         return server != self._runtime.node.id and not (is_server and role in ("lobby", "game"))
 
-    def _send(self, server: int, event: str, data: dict[str, Any]) -> bool:
+    def send(self, server: int, event: str, data: dict[str, Any], quietly: bool = False) -> bool:
+        """Tells another node; whether it could be. What cannot is warned of, unless ``quietly``. Raises DataError."""
         side, role = self._runtime.side, self._role(server)
         try:
             if role == "master":
@@ -148,6 +156,7 @@ class Peers:
             else:
                 self._core.to_server(4 if side == "Master" else 10, server, event, data)
         except _core.RouteError as error:
-            self._runtime.warn_of(f"{'ResetServer' if event == 'Reset' else event}: {error}")
+            if not quietly:
+                self._runtime.warn_of(f"{'ResetServer' if event == 'Reset' else event}: {error}")
             return False
         return True

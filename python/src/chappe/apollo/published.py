@@ -6,14 +6,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-_OP = "RegisterOpCommand UnRegisterOpCommand ResponseOpCommandSuccess ResponseOpCommandFail"
-
 ABSENT: dict[str, frozenset[str]] = {
     module: frozenset(names.split())
     for module, names in {
-        "lobbyGame.netgameApi": f"{_OP} GetLastFrameTime SetUseDatabaseSave QueryPlayerDataResult SavePlayerDataResult "
-        "NotifyClientToOpenShopUi",
-        "service.netgameApi": f"{_OP} StartRecordEvent StopRecordEvent",
+        "lobbyGame.netgameApi": "GetLastFrameTime SetUseDatabaseSave QueryPlayerDataResult SavePlayerDataResult "
+        "NotifyClientToOpenShopUi EnableNetgamePacketIdStatistics GetAndClearNetgamePacketIdStatistics",
+        "apolloCommon.commonNetgameApi": "OpenAsyncTaskSlowCheck CloseAsyncTaskSlowCheck DumpAsyncTaskPool StartDatabaseProfile "
+        "StopDatabaseMysqlProfile StartYappiProfile StopYappiProfile GetWeekOnlineKey",
+        "service.netgameApi": "StartRecordEvent StopRecordEvent",
         "master.serverManager": "RollingUpdateServers",
     }.items()
 }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from chappe.apollo.callables import check
 from chappe.apollo.look import Look, Servers
+from chappe.apollo.ops import OpCommands
 
 if TYPE_CHECKING:
     from chappe.apollo.runtime import Runtime
@@ -65,7 +66,7 @@ class ServiceConf:
         return self._runtime.node.id
 
 
-class NetgameApi(Look):
+class NetgameApi(Look, OpCommands):
     """What a service asks of the network."""
 
     def GetServiceConfig(self) -> dict[str, Any]:
