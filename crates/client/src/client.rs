@@ -97,7 +97,7 @@ impl Client {
         event: &str,
         data: &T,
     ) -> Result<(), ClientError> {
-        self.send(Row::ClientToServer, None, Names { namespace, system, event }, data)
+        self.send(Row::ClientToServer, None, Names { namespace, system, event }, data).map(drop)
     }
 
     /// `NotifyToServiceNode` (row 12): an event to a service, where it arrives with `__uid__` and
@@ -113,16 +113,21 @@ impl Client {
         event: &str,
         data: &T,
     ) -> Result<(), ClientError> {
-        self.send(Row::ClientToService, Some(server_id), Names { namespace, system, event }, data)
+        self.send(Row::ClientToService, Some(server_id), Names { namespace, system, event }, data).map(drop)
     }
 
-    fn send<T: Serialize + ?Sized>(
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.0.shared
+    }
+
+    /// Queues a message; returns its frame.
+    pub(crate) fn send<T: Serialize + ?Sized>(
         &self,
         row: Row,
         to: Option<NodeId>,
         names: Names<'_>,
         data: &T,
-    ) -> Result<(), ClientError> {
+    ) -> Result<Bytes, ClientError> {
         let data = value::encode_limited("data", data, self.0.message_bytes)?;
         let mut state = self.0.shared.lock();
         if let Some((reason, message)) = &state.end {
@@ -136,13 +141,14 @@ impl Client {
         };
         let mut frame = Vec::with_capacity(data.len() + 64);
         message.encode_into(&mut frame)?;
-        if !state.outbox.push(row, Bytes::from(frame)) {
+        let frame = Bytes::from(frame);
+        if !state.outbox.push(row, frame.clone()) {
             return Err(ClientError::Overloaded);
         }
         state.counts.sent[row.index()] += 1;
         drop(state);
         self.0.shared.work.notify_one();
-        Ok(())
+        Ok(frame)
     }
 
     /// Calls `handler` for each such event of the system `(namespace, system)`; [`Client::next_event`] does then

@@ -3,6 +3,7 @@
 use crate::client::Login;
 use crate::error::ClientError;
 use crate::event::{ClientEvent, Received};
+use crate::request::Response;
 use crate::state::{INBOX, Shared};
 use bytes::Bytes;
 use chappe_wire::Reason;
@@ -110,6 +111,7 @@ fn take_welcome(shared: &Shared, welcome: Welcome) {
         state.received = 0;
     }
     state.told = state.received;
+    state.ask_again();
     state.server = welcome.server_id;
     state.welcome = Some(welcome);
 }
@@ -285,7 +287,15 @@ fn take(shared: &Shared, message: Option<Result<Message, Error>>) -> Option<Ende
             take_event(shared, Received::new(&frame, names, data, measured));
         }
         Ok(ToClient::Server(moved)) => {
-            shared.lock().server = moved.server_id;
+            {
+                let mut state = shared.lock();
+                state.server = moved.server_id;
+                if !moved.is_transfer {
+                    // What the lost server had not done is for the next one.
+                    state.ask_again();
+                    shared.work.notify_one();
+                }
+            }
             shared.tell(ClientEvent::Moved { server: moved.server_id, is_transfer: moved.is_transfer });
         }
         Ok(ToClient::Announce(text)) => shared.tell(ClientEvent::Announce(text.to_owned())),
@@ -308,11 +318,22 @@ fn take(shared: &Shared, message: Option<Result<Message, Error>>) -> Option<Ende
 }
 
 fn take_event(shared: &Shared, event: Received) {
+    let response = Response::of(&event);
     let handlers = {
         let mut state = shared.lock();
         state.received += 1;
         let row = event.row().map_or(0, chappe_wire::Row::index);
         state.counts.received[row] += 1;
+        let unasked = response.map(|response| state.asks.answer(response));
+        if let Some(None) = unasked {
+            return;
+        }
+        if let Some(Some(response)) = unasked
+            && let Some(handlers) = state.on_response.get(response.kind()).cloned()
+        {
+            drop(state);
+            return handlers.iter().for_each(|handler| handler(&response));
+        }
         if state.listeners.is_empty() {
             None
         } else {

@@ -28,6 +28,9 @@ pub enum ClientError {
     /// So much waits for the connection that nothing more is taken.
     #[error("{}: too much waits to be sent", Reason::Overloaded)]
     Overloaded,
+    /// A request's response has not come in time.
+    #[error("{}: no response came in time", Reason::DeadlineExceeded)]
+    Late,
 }
 
 impl ClientError {
@@ -39,6 +42,7 @@ impl ClientError {
             ClientError::Data(error) if matches!(error.refusal(), Refusal::TooBig { .. }) => Reason::TooLarge,
             ClientError::Data(_) => Reason::BadData,
             ClientError::Overloaded => Reason::Overloaded,
+            ClientError::Late => Reason::DeadlineExceeded,
         }
     }
 }

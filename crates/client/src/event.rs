@@ -1,5 +1,6 @@
 //! What a client hears.
 
+use crate::request::Response;
 use bytes::Bytes;
 use chappe_wire::client::Names;
 use chappe_wire::value::{self, ValueError};
@@ -109,6 +110,11 @@ impl Received {
     /// The data as MessagePack, as it was sent.
     pub fn raw(&self) -> &[u8] {
         self.frame.get(self.data.clone()).unwrap_or_default()
+    }
+
+    /// The response to a request, or one that a server has sent by itself, where it is one (snipe.md section 1).
+    pub fn response(&self) -> Option<Response> {
+        Response::of(self)
     }
 
     /// The call that sent it, where the cluster measures.

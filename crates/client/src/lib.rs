@@ -1,7 +1,7 @@
 //! The client library: one player's connection to a proxy (apollo.md sections 1 and 5).
 //!
 //! [`Client::connect`] logs in; the calls of the table's rows 2 and 12 send, [`Client::next_event`] or
-//! [`Client::listen`] receive. A dropped socket is taken up again by itself: what was under way is neither lost
+//! [`Client::listen`] receive; [`Client::ask`] sends a request and waits for its response. A dropped socket is taken up again by itself: what was under way is neither lost
 //! nor doubled while the proxy keeps the session. It runs on any tokio runtime, one thread or many.
 //!
 //! ```no_run
@@ -23,9 +23,11 @@ mod connection;
 mod error;
 mod event;
 mod outbox;
+mod request;
 mod state;
 
 pub use client::{Client, Login};
 pub use error::ClientError;
 pub use event::{ClientEvent, Received};
+pub use request::Response;
 pub use state::Counts;

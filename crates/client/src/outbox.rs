@@ -41,6 +41,11 @@ impl Outbox {
         self.written == self.frames.len()
     }
 
+    /// Whether that very frame is still to be written to the present socket.
+    pub(crate) fn will_write(&self, frame: &Bytes) -> bool {
+        self.frames.range(self.written..).any(|(_, held)| held.as_ptr() == frame.as_ptr())
+    }
+
     /// So many have arrived.
     pub(crate) fn acknowledge(&mut self, received: u64) {
         while self.before < received

@@ -2,6 +2,7 @@
 
 use crate::event::{ClientEvent, Received};
 use crate::outbox::Outbox;
+use crate::request::{Asks, ResponseHandler};
 use chappe_wire::client::Welcome;
 use chappe_wire::{NodeId, PlayerId, Reason, Row};
 use std::collections::{HashMap, VecDeque};
@@ -17,7 +18,7 @@ const UNFETCHED: usize = 256;
 /// How many messages a client has sent and received, by row ([`Row::index`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counts {
-    /// Taken to be sent (rows 2 and 12).
+    /// Taken to be sent (rows 2, 12 and 28).
     pub sent: [u64; Row::COUNT],
     /// Sent, and lost with a session that could not be resumed; or not come to the proxy before the end.
     pub lost: [u64; Row::COUNT],
@@ -47,6 +48,8 @@ pub(crate) struct State {
     pub(crate) outbox: Outbox,
     pub(crate) inbox: VecDeque<ClientEvent>,
     pub(crate) listeners: HashMap<[String; 3], Vec<Handler>>,
+    pub(crate) asks: Asks,
+    pub(crate) on_response: HashMap<String, Vec<ResponseHandler>>,
     pub(crate) counts: Counts,
     pub(crate) welcome: Option<Welcome>,
     pub(crate) server: NodeId,
@@ -78,6 +81,8 @@ impl Shared {
                 outbox: Outbox::default(),
                 inbox: VecDeque::new(),
                 listeners: HashMap::new(),
+                asks: Asks::new(),
+                on_response: HashMap::new(),
                 counts: Counts::default(),
                 welcome: None,
                 server: NodeId(0),
@@ -102,7 +107,8 @@ impl Shared {
 
     pub(crate) fn tell(&self, event: ClientEvent) {
         let mut state = self.lock();
-        if !state.is_fetched && !state.listeners.is_empty() && state.inbox.len() >= UNFETCHED {
+        let is_heard = !state.listeners.is_empty() || !state.on_response.is_empty();
+        if !state.is_fetched && is_heard && state.inbox.len() >= UNFETCHED {
             state.inbox.pop_front();
             state.counts.unheard += 1;
         }
@@ -121,6 +127,7 @@ impl Shared {
             state.counts.lost[row.index()] += 1;
         }
         state.end = Some((reason, message.clone()));
+        state.asks.end();
         state.inbox.push_back(ClientEvent::Closed { reason, message });
         drop(state);
         self.news.notify_one();
@@ -129,6 +136,15 @@ impl Shared {
 }
 
 impl State {
+    /// Sends again the requests whose response is waited for and may never come otherwise.
+    pub(crate) fn ask_again(&mut self) {
+        for frame in self.asks.frames() {
+            if !self.outbox.will_write(&frame) && self.outbox.push(Row::PlayerRequest, frame) {
+                self.counts.sent[Row::PlayerRequest.index()] += 1;
+            }
+        }
+    }
+
     pub(crate) fn player_id(&self) -> PlayerId {
         PlayerId(self.welcome.as_ref().map_or(0, |welcome| welcome.epoch))
     }

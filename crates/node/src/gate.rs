@@ -211,12 +211,12 @@ impl Node {
 
 impl Inner {
     /// Holds a message; gives it back when there is no room.
-    pub(crate) fn hold_back(self: &Rc<Self>, hold: Hold, to: Receivers, held: Held) -> Result<(), Held> {
+    pub(crate) fn hold_back(self: &Rc<Self>, hold: Hold, to: Receivers, held: Held) -> Result<(), Box<Held>> {
         let gate = &self.gate;
         let mut queue = gate.queue.borrow_mut();
         let bytes = queue.bytes + held.bytes();
         if queue.held.len() >= MOST.0 || bytes > MOST.1 {
-            return Err(held);
+            return Err(Box::new(held));
         }
         queue.bytes = bytes;
         for to in &to {

@@ -8,6 +8,7 @@ use crate::peer::Ticket;
 use crate::receipt::Sent;
 use crate::{Event, OwnedEvent};
 use chappe_route::{Address, NoRoute};
+use chappe_wire::client::Names;
 use chappe_wire::{Body, Envelope, Meta, NodeId, PlayerId, PushTo, Reason, Role, Row};
 use serde::Serialize;
 use smallvec::SmallVec;
@@ -287,7 +288,35 @@ impl Node {
         topic: &[u8],
         data: &T,
     ) -> Result<Sent, SendError> {
-        let row = Row::ServerToClient;
+        self.push_here(Row::ServerToClient, player, topic, data)
+    }
+
+    /// Sends a response to a player on this server, who may have asked for it (row 29): a map with its type under
+    /// [`chappe_wire::client::KIND_FIELD`].
+    ///
+    /// # Errors
+    /// As [`Node::push_to_player`].
+    pub fn respond_to_player<T: Serialize + ?Sized>(
+        &self,
+        player: PlayerId,
+        response: &T,
+    ) -> Result<Sent, SendError> {
+        let Names { namespace, system, event } = Names::RESPONSE;
+        self.push_here(
+            Row::PlayerResponse,
+            player,
+            &crate::listeners::topic(namespace, system, event),
+            response,
+        )
+    }
+
+    fn push_here<T: Serialize + ?Sized>(
+        &self,
+        row: Row,
+        player: PlayerId,
+        topic: &[u8],
+        data: &T,
+    ) -> Result<Sent, SendError> {
         let Some(proxy) = self.proxy_of(player) else {
             self.0.stats.sent(row, 1);
             self.0.stats.dropped(row, Reason::PlayerOffline);

@@ -81,7 +81,7 @@ impl Proxy {
             }
             (FromClient::Ping(number), _) => conn.say(&ToClient::Pong(number)),
             (FromClient::Event { names, data, stamp }, session) => {
-                let row = Row::ClientToServer;
+                let row = if names == Names::REQUEST { Row::PlayerRequest } else { Row::ClientToServer };
                 self.on_message(conn, session, Incoming { row, to: None, names, data, stamp });
             }
             (FromClient::Service { to, names, data, stamp }, session) => {

@@ -5,6 +5,13 @@
 //! and passed on as it came; nobody between the two games decodes it. `protocol/clients.md` is the written form of
 //! this file, `protocol/vectors/client.json` its examples.
 
+mod request;
+
+pub use request::{
+    ERROR_FIELD, KIND_FIELD, NOTIFY_FIELD, REQUEST, REQUEST_FIELD, REQUEST_NAMESPACE, REQUEST_SYSTEM,
+    RESPONSE,
+};
+
 use crate::value::{self, Shape, ValueError, put_int, put_str, put_uint};
 use crate::{NodeId, PlayerId, Reason};
 use serde::{Deserialize, Serialize};
