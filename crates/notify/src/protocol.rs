@@ -167,6 +167,11 @@ pub(crate) struct Returned {
 /// What a stored notification carries; opaque to the store and the master.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Sealed {
+    /// `_type`.
+    pub(crate) kind: String,
+    /// `_id`: the player whose instance is passed in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) id: Option<u64>,
     /// The record with its `_type` and the author's fields, as MessagePack.
     #[serde(with = "serde_bytes")]
     pub(crate) record: Vec<u8>,
@@ -210,6 +215,23 @@ pub(crate) struct Outcome {
 pub(crate) struct Plain {
     /// For whom.
     pub(crate) uid: u64,
+    /// `_id`: the player whose instance is passed in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) id: Option<u64>,
+    /// The record.
+    #[serde(with = "serde_bytes")]
+    pub(crate) record: Vec<u8>,
+    /// How many notifications lie behind it.
+    pub(crate) depth: u32,
+}
+
+/// `$notify event` (one-way, rows `slaveClient.notify` and `notifyAll`): the master to a node. And `$notify cache`
+/// (one-way, row `cacheNotify`) and `$notify cache_request` (row `cacheRequest`): a node to the master.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct ToNode {
+    /// `_id`: the player whose instance is passed in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) id: Option<u64>,
     /// The record.
     #[serde(with = "serde_bytes")]
     pub(crate) record: Vec<u8>,
@@ -235,6 +257,9 @@ pub(crate) struct Dead {
     pub(crate) reason: String,
     /// For whom, when it was for a player.
     pub(crate) uid: Option<u64>,
+    /// `_id`: the player whose instance was to be passed in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) id: Option<u64>,
     /// The record.
     #[serde(with = "serde_bytes")]
     pub(crate) record: Vec<u8>,

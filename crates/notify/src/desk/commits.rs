@@ -197,12 +197,20 @@ impl Desk {
                 flight.since = self.now();
                 flight.deadline_ms = flight.deadline_ms.map(|in_ms| at_ms.saturating_add(in_ms));
                 changed.insert(flight.target());
-                table.insert(id, flight);
+                let place = flight.place;
+                // One that was read from the store meanwhile is known, and not that its server keeps it.
+                if !table.insert(id, flight) && place != Place::Waiting {
+                    table.put(id, Step::Sent, place);
+                }
             }
             for (id, is_decided) in effects.moved {
                 let known = table.get(id).is_some();
                 if is_decided {
-                    changed.extend(table.decide(id, place(&id), self.now()).into_iter().flatten());
+                    let decided = table.decide(id, place(&id), self.now());
+                    if known && decided.is_none() && place(&id) != Place::Waiting {
+                        table.put(id, Step::Decided, place(&id));
+                    }
+                    changed.extend(decided.into_iter().flatten());
                     unknown.extend((!known).then_some(id));
                 } else {
                     changed.extend(table.settle(id));

@@ -54,7 +54,8 @@ mod tests {
     #[test]
     fn dead_letters_fill_the_memory() {
         let mut dead = DeadLetters::default();
-        let letter = || Dead { reason: "noHandler".into(), uid: Some(1), record: Vec::new(), depth: 0 };
+        let letter =
+            || Dead { reason: "noHandler".into(), uid: Some(1), id: None, record: Vec::new(), depth: 0 };
         let made_room = (0..KEPT + 7).filter(|_| dead.add(0, letter())).count();
         assert_eq!(made_room, 7);
         let numbers: Vec<u64> = dead.after(0).map(|letter| letter.number).collect();

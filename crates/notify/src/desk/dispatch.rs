@@ -32,6 +32,8 @@ pub(super) struct Dispatch {
     stalled: RefCell<BTreeSet<Target>>,
     /// How often in a row servers have given steps of a target back.
     returns: RefCell<FxHashMap<Target, u32>>,
+    /// Those whose steps were given back and rest for a while.
+    resting: RefCell<FxHashSet<Target>>,
 }
 
 /// What one try has come to.
@@ -96,11 +98,14 @@ impl Desk {
                 *times += 1;
                 *times - 1
             };
+            if times == 0 || !self.0.dispatch.resting.borrow_mut().insert(target) {
+                self.kick(target);
+                continue;
+            }
             let desk = self.clone();
             self.0.node.spawn(async move {
-                if times > 0 {
-                    sleep(retry_after(times - 1)).await;
-                }
+                sleep(retry_after(times - 1)).await;
+                desk.0.dispatch.resting.borrow_mut().remove(&target);
                 desk.kick(target);
             });
         }
@@ -109,6 +114,7 @@ impl Desk {
     /// Sees to it that what waits for a target is on its way.
     fn kick(&self, target: Target) {
         if !self.0.dispatch.is_loaded.get()
+            || self.0.dispatch.resting.borrow().contains(&target)
             || !self.0.table.borrow().has_waiting(target)
             || !self.0.dispatch.working.borrow_mut().insert(target)
         {
@@ -133,6 +139,9 @@ impl Desk {
 
     /// Delivers what waits for a target and fits into one message.
     async fn round(&self, target: Target) -> Round {
+        if self.0.dispatch.resting.borrow().contains(&target) {
+            return Round::Nothing;
+        }
         if self.0.master.is_recovering() {
             self.stall(target);
             self.await_recovery();

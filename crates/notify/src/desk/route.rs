@@ -103,8 +103,8 @@ impl Desk {
 
     fn unroutable(&self, plain: &[u8]) {
         self.0.node.stats().dropped(Row::Notify, Reason::NoRoute);
-        if let Ok(Plain { uid, record, depth, .. }) = value::decode(plain) {
-            self.bury(Dead { reason: NO_SERVER.to_owned(), uid: Some(uid), record, depth });
+        if let Ok(Plain { uid, id, record, depth }) = value::decode(plain) {
+            self.bury(Dead { reason: NO_SERVER.to_owned(), uid: Some(uid), id, record, depth });
         }
     }
 

@@ -1,0 +1,282 @@
+//! From a handler's end to what is durable: its commit, and what follows when it is decided (snipe.md section 4).
+//!
+//! The next handler of a player does not wait for the disk: it goes on with what the last one left. So when a commit
+//! fails, the runs that read what it wrote fall with it and run again (`undo`); the store refuses their commits, because
+//! each names the version of every record that it read.
+
+use crate::held::{Held, QUEUE};
+use crate::job::{Job, Task};
+use crate::protocol::{CommitReply, Delivery, NodeCommit, Resolve, STORE};
+use crate::run::{Did, Run};
+use crate::undecided::{Before, Entry};
+use crate::{HandlerError, Server, attributes};
+use chappe_node::{Data, Failure, To};
+use chappe_store::{Commit, CommitId, NotificationId, RecordChange, Sender, Step};
+use chappe_wire::{Reason, Row, Value};
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// How long the master may take with a commit, before it is asked what became of it.
+const COMMIT: Duration = Duration::from_secs(10);
+/// Between two questions what became of a commit: the first wait, and the longest.
+const RESOLVE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+/// The largest document, in bytes.
+const DOCUMENT: usize = 512 << 10;
+
+/// A run's documents that have changed, encoded.
+type Encoded = BTreeMap<u64, Vec<u8>>;
+/// A step that this server has queued by itself: on whose record, and which.
+type Kept = (Option<u64>, NotificationId, Step);
+
+impl Server {
+    /// A run's handlers have returned: what they did becomes the state that the next run sees, and is committed.
+    pub(crate) fn finish(&self, run: &Rc<Run>, result: Result<Option<Value>, HandlerError>) {
+        if run.ended.replace(true) {
+            // It was cut short.
+            return;
+        }
+        let encoded = match encode(&run.did.borrow()) {
+            Ok(encoded) => encoded,
+            Err(why) => return self.run_forced(run, HandlerError::failed(why)),
+        };
+        let is_durable = run.is_durable();
+        let did = run.did.take();
+        let number = self.0.undecided.borrow_mut().next();
+        let (wrote, waits) = self.take_over(run, number, &did);
+        if !is_durable && waits.is_empty() {
+            self.0.node.open_run(run.gate.get());
+            self.say(did.said);
+            return run.job.finish(result);
+        }
+        let touched: Vec<_> = did.touched.iter().map(|(uid, record)| (*uid, record.epoch)).collect();
+        self.count_undecided(&touched, true);
+        let kept = self.keep(number, run, &did);
+        let (said, commit) = if is_durable { self.commit_of(run, did, encoded) } else { (did.said, None) };
+        let entry = Entry {
+            run: run.clone(),
+            commit: commit.as_ref().map(|commit| commit.id),
+            waits: if commit.is_some() { BTreeSet::new() } else { waits },
+            touched,
+            wrote,
+            kept: kept.clone(),
+            said,
+            result: Some(result),
+        };
+        self.0.undecided.borrow_mut().add(number, entry);
+        if let Some(commit) = commit {
+            self.send_commit(number, commit, &kept);
+        }
+        kept.into_iter().filter_map(|(uid, ..)| uid).for_each(|uid| self.pump(uid));
+    }
+
+    /// What a run has done cannot be stored: it runs again as one that failed for that reason.
+    fn run_forced(&self, run: &Rc<Run>, why: HandlerError) {
+        drop(self.0.node.discard_run(run.gate.get()));
+        *run.job.forced.borrow_mut() = Some(why);
+        self.start(run.uid, run.job.clone());
+    }
+
+    /// The records become what the run has left them as. Returns what those that it wrote were before, and the runs that
+    /// must be durable before anything of this one may be heard.
+    fn take_over(&self, run: &Run, number: u64, did: &Did) -> (BTreeMap<u64, Before>, BTreeSet<u64>) {
+        let mut records = self.0.records.borrow_mut();
+        if let Some(held) = run.uid.and_then(|uid| records.get_mut(&uid)) {
+            held.running = None;
+            held.idle_since = Instant::now();
+        }
+        let (mut wrote, mut waits) = (BTreeMap::new(), BTreeSet::new());
+        for (uid, touched) in &did.touched {
+            let Some(held) = records.get_mut(uid).filter(|held| held.epoch() == Some(touched.epoch)) else {
+                continue;
+            };
+            waits.extend(held.last_writer);
+            if touched.is_changed() {
+                let document = touched.before.clone();
+                wrote.insert(*uid, Before { epoch: touched.epoch, version: touched.version, document });
+                held.version = touched.version + 1;
+                held.document = touched.now.clone();
+                held.last_writer = Some(number);
+            }
+        }
+        (wrote, waits)
+    }
+
+    fn count_undecided(&self, touched: &[(u64, u64)], more: bool) {
+        let mut records = self.0.records.borrow_mut();
+        for (uid, epoch) in touched {
+            if let Some(held) = records.get_mut(uid).filter(|held| held.epoch() == Some(*epoch)) {
+                held.undecided = if more { held.undecided + 1 } else { held.undecided.saturating_sub(1) };
+            }
+        }
+    }
+
+    /// Queues here, without waiting for the disk or the master, what the run sends to players of this server, and its
+    /// outcome for one.
+    fn keep(&self, number: u64, run: &Run, did: &Did) -> Vec<Kept> {
+        let mut kept = Vec::new();
+        let mut records = self.0.records.borrow_mut();
+        for sent in &did.sent {
+            let Some(held) = records.get_mut(&sent.receiver) else { continue };
+            if !(held.stays() && held.awaited == 0 && held.queue.len() < QUEUE) {
+                // It goes through the master; what is sent later must not overtake it.
+                held.awaited += 1;
+                continue;
+            }
+            let delivery = Delivery {
+                id: sent.id,
+                step: Step::Sent,
+                sender: sent.sender,
+                receiver: sent.receiver,
+                payload: sent.payload.clone(),
+                depth: sent.depth,
+                outcome: None,
+            };
+            self.queue_kept(held, number, delivery);
+            kept.push((Some(sent.receiver), sent.id, Step::Sent));
+        }
+        let decided = did.transition.as_ref().and_then(|transition| transition.outcome.clone());
+        if let (Task::Step(delivery), Some(outcome)) = (&run.job.task, decided)
+            && let Sender::Player(uid) = delivery.sender
+            && let Some(held) = records.get_mut(&uid)
+            && held.stays()
+            && held.queue.len() < QUEUE
+        {
+            let delivery = Delivery { step: Step::Decided, outcome: Some(outcome), ..delivery.clone() };
+            kept.push((Some(uid), delivery.id, Step::Decided));
+            self.queue_kept(held, number, delivery);
+        }
+        kept
+    }
+
+    fn queue_kept(&self, held: &mut Held, number: u64, delivery: Delivery) {
+        self.0.steps.borrow_mut().insert((delivery.id, delivery.step));
+        held.queue.push_back(Job::step(delivery, Some(number)));
+    }
+
+    fn commit_of(
+        &self,
+        run: &Run,
+        did: Did,
+        mut encoded: Encoded,
+    ) -> (Vec<crate::run::Said>, Option<Commit>) {
+        let mut commit = Commit::new(self.next_commit(), run.job.to_string());
+        let change = |(uid, touched): (&u64, &crate::run::Touched)| RecordChange {
+            uid: *uid,
+            epoch: touched.epoch,
+            version: touched.version,
+            document: encoded.remove(uid),
+        };
+        commit.records = did.touched.iter().map(change).collect();
+        commit.transitions = did.transition.into_iter().collect();
+        (commit.sent, commit.answers) = (did.sent, did.answers);
+        (commit.pushes, commit.dead_letters) = (did.pushes, did.dead_letters);
+        (did.said, Some(commit))
+    }
+
+    fn send_commit(&self, number: u64, commit: Commit, kept: &[Kept]) {
+        let (server, id) = (self.clone(), commit.id);
+        let commit = NodeCommit { commit, kept: kept.iter().map(|(_, id, _)| *id).collect() };
+        let answered = move |reply: Result<Data<'_>, Failure>| match reply.map(Data::parse::<CommitReply>) {
+            Ok(Ok(reply)) => server.decide(number, reply),
+            Err(failure) if failure.reason == Reason::StoreUnavailable => server.undo_unavailable(number),
+            Ok(Err(_)) | Err(_) => server.find_out(number, id),
+        };
+        let to = (STORE, "commit");
+        let sent = self.0.node.request(Row::Internal, To::Master, to, &commit, COMMIT, answered);
+        if let Err(error) = sent {
+            self.decide(number, CommitReply::Failed(error.to_string()));
+        }
+    }
+
+    /// The answer was lost: asks until it is known what became of the commit. It is never repeated.
+    fn find_out(&self, number: u64, id: CommitId) {
+        let server = self.clone();
+        self.0.node.stats().count("commits_in_doubt");
+        self.0.node.spawn(async move {
+            let mut wait = RESOLVE.0;
+            loop {
+                sleep(wait).await;
+                wait = (wait * 2).min(RESOLVE.1);
+                let node = &server.0.node;
+                let asked =
+                    node.ask(Row::Internal, To::Master, (STORE, "resolve"), &Resolve { id }, COMMIT).await;
+                if let Ok(reply) = asked {
+                    return server.decide(number, reply);
+                }
+            }
+        });
+    }
+
+    fn decide(&self, number: u64, reply: CommitReply) {
+        match reply {
+            CommitReply::Committed { pushes_dropped } => {
+                for _ in 0..pushes_dropped {
+                    self.0.node.stats().count("kept_pushes_dropped");
+                }
+                self.settle(number);
+            }
+            refused => self.undo(number, refused),
+        }
+    }
+
+    /// A run is durable: what it said leaves.
+    fn settle(&self, number: u64) {
+        let mut settled = vec![number];
+        while let Some(number) = settled.pop() {
+            let Some((entry, free)) = self.0.undecided.borrow_mut().settle(number) else { continue };
+            settled.extend(free);
+            self.count_undecided(&entry.touched, false);
+            self.forget_writer(number, &entry);
+            if let Some(step) = entry.run.job.step_key() {
+                self.0.steps.borrow_mut().remove(&step);
+            }
+            self.return_dropped(&entry.kept);
+            self.0.node.open_run(entry.run.gate.get());
+            self.say(entry.said);
+            if let Some(result) = entry.result {
+                entry.run.job.finish(result);
+            }
+            entry.touched.iter().map(|(uid, _)| *uid).chain(entry.run.uid).for_each(|uid| self.pump(uid));
+        }
+    }
+
+    fn forget_writer(&self, number: u64, entry: &Entry) {
+        let mut records = self.0.records.borrow_mut();
+        for uid in entry.wrote.keys() {
+            if let Some(held) = records.get_mut(uid)
+                && held.last_writer == Some(number)
+            {
+                held.last_writer = None;
+            }
+        }
+    }
+
+    /// Of the steps that were queued here, those whose records have gone meanwhile: now that the master knows of them.
+    fn return_dropped(&self, kept: &[Kept]) {
+        if kept.is_empty() {
+            return;
+        }
+        let steps = self.0.steps.borrow();
+        let is_dropped = |(_, id, step): &&Kept| !steps.contains(&(*id, *step));
+        let dropped: Vec<_> = kept.iter().filter(is_dropped).map(|(_, id, step)| (*id, *step)).collect();
+        drop(steps);
+        self.give_back(dropped);
+    }
+}
+
+/// Encodes the documents that a run has changed.
+fn encode(did: &Did) -> Result<Encoded, String> {
+    let mut encoded = Encoded::new();
+    for (uid, touched) in did.touched.iter().filter(|(_, touched)| touched.is_changed()) {
+        let bytes = attributes::encode(&touched.now)
+            .map_err(|error| format!("the record of player {uid}: {error}"))?;
+        if bytes.len() > DOCUMENT {
+            let size = bytes.len();
+            return Err(format!("the record of player {uid} has {size} bytes; the limit is {DOCUMENT}"));
+        }
+        encoded.insert(*uid, bytes);
+    }
+    Ok(encoded)
+}

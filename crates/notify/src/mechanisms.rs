@@ -1,0 +1,453 @@
+//! The calls of snipe.md section 1, one each.
+
+use crate::job::{CallMethod, Job, Task};
+use crate::message::{Message, split};
+use crate::modules::Handled;
+use crate::protocol::{Dead, Exists, NOTIFY, Plain, STORE, Sealed, SendTo, ToNode};
+use crate::run::{Run, Said};
+use crate::{HandlerError, NotifyError, Params, Player, Server};
+use chappe_node::{Call, Failure, State, To};
+use chappe_store::{NewNotification, Sender};
+use chappe_wire::{NodeId, Reason, Role, Row, Value, value};
+use std::future::Future;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::time::sleep;
+
+/// How long the master may take.
+const ASK: Duration = Duration::from_secs(5);
+/// The most `cacheNotify`s that wait.
+const CACHE: usize = 10_000;
+
+impl Server {
+    /// `server.notify(uid, {_type, ...})` (mechanisms 4 to 6): to the game server that the player is on, or the first one when
+    /// they are offline. With `_validate`, or `_durable: true`, it ends exactly once through any crash: inside a handler
+    /// it is committed with what the handler changed, outside of one by itself.
+    ///
+    /// # Errors
+    /// [`NotifyError::BadMessage`], which names the field; [`NotifyError::TooDeep`] for handlers that notify each other in
+    /// a circle.
+    pub fn notify(&self, uid: u64, record: Value) -> Result<(), NotifyError> {
+        const CALL: &str = "server.notify";
+        let message = Message::read(CALL, record)?;
+        let run = self.0.current.borrow().clone();
+        let depth = self.depth(CALL, &message.kind, run.as_deref())?;
+        if message.validate.is_some() || message.durable {
+            return self.notify_durable(CALL, uid, message, run, depth);
+        }
+        let Message { kind, id, record, .. } = message;
+        let is_here = self.0.records.borrow().contains_key(&uid) || self.0.node.player_by_uid(uid).is_some();
+        if !is_here {
+            return Ok(self.route_plain(uid, id, &record, depth));
+        }
+        let said = vec![Said::Plain { uid, kind, id, record, depth }];
+        match run {
+            Some(run) => run.did.borrow_mut().said.extend(said),
+            None => self.say(said),
+        }
+        Ok(())
+    }
+
+    /// `server.cacheNotify({_type, ...})` (mechanism 1): to the master, behind the next request to it, or after 1 s by
+    /// itself.
+    ///
+    /// # Errors
+    /// [`NotifyError::BadMessage`]; [`NotifyError::Failed`] with `Overloaded` when 10,000 wait.
+    pub fn cache_notify(&self, record: Value) -> Result<(), NotifyError> {
+        const CALL: &str = "cacheNotify";
+        let bytes = self.to_node(CALL, record)?;
+        let mut cache = self.0.cache.borrow_mut();
+        if cache.len() >= CACHE {
+            let text = format!("{CACHE} wait for the master already");
+            return Err(NotifyError::Failed { call: CALL, reason: Reason::Overloaded, text });
+        }
+        cache.push_back(bytes);
+        drop(cache);
+        if !self.0.cache_due.replace(true) {
+            let server = self.clone();
+            self.0.node.spawn(async move {
+                sleep(server.0.options.cache_after).await;
+                server.0.cache_due.set(false);
+                server.flush_cache();
+            });
+        }
+        Ok(())
+    }
+
+    /// `cacheRequest({_type, ...})` (mechanism 9): the master's module method returns the answer. Not to be awaited in a
+    /// handler that the answer is not needed in: what a handler sends leaves after its commit.
+    ///
+    /// # Errors
+    /// [`NotifyError::BadMessage`] as a failure; `noHandler`; the failure of the request.
+    pub fn cache_request(&self, record: Value) -> impl Future<Output = Result<Value, HandlerError>> + use<> {
+        let asked = self.to_node("cacheRequest", record).map(|bytes| {
+            let (told, answered) = oneshot::channel();
+            let callback = move |reply: chappe_node::Reply<'_>| {
+                let answer = reply.and_then(|data| data.value().map_err(Failure::from));
+                drop(told.send(answer));
+            };
+            let (row, to) = (Row::CacheRequest, (NOTIFY, "cache_request"));
+            self.0.node.request_raw(row, To::Master, to, &bytes, ASK, Some(Box::new(callback)));
+            self.flush_cache();
+            answered
+        });
+        async move {
+            let gone = |_| HandlerError::failed("the request was undone with its handler");
+            asked?.await.map_err(gone)?.map_err(HandlerError::from)
+        }
+    }
+
+    /// `slaveClient.notify({_type, ...})` (mechanism 2), on the master: to one node, at once.
+    ///
+    /// # Errors
+    /// [`NotifyError::BadMessage`]; [`NotifyError::WrongRole`] elsewhere than on the master.
+    pub fn notify_node(&self, node: NodeId, record: Value) -> Result<(), NotifyError> {
+        const CALL: &str = "slaveClient.notify";
+        let bytes = self.from_master(CALL, record)?;
+        let target = (NOTIFY, "event");
+        self.0.node.request_raw(Row::SlaveNotify, To::Node(node), target, &bytes, ASK, None);
+        Ok(())
+    }
+
+    /// `server.notifyAll(type, {_type, ...})` (mechanism 3; newer name `broadcast`), on the master: to every node of a type.
+    /// Returns how many.
+    ///
+    /// # Errors
+    /// As [`Server::notify_node`].
+    pub fn notify_all(&self, node_type: &str, record: Value) -> Result<usize, NotifyError> {
+        const CALL: &str = "notifyAll";
+        let bytes = self.from_master(CALL, record)?;
+        let nodes = self.nodes_of(node_type);
+        for node in &nodes {
+            let target = (NOTIFY, "event");
+            self.0.node.request_raw(Row::NotifyAll, To::Node(*node), target, &bytes, ASK, None);
+        }
+        Ok(nodes.len())
+    }
+
+    /// `server.getRandomClient(type)`, on the master: a ready node of a type; `None` when there is none.
+    pub fn random_client(&self, node_type: &str) -> Option<NodeId> {
+        let nodes = self.nodes_of(node_type);
+        let drawn = self.0.drawn.get();
+        self.0
+            .drawn
+            .set(drawn.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407));
+        nodes.get(((drawn >> 33) as usize).checked_rem(nodes.len())?).copied()
+    }
+
+    /// `server.sendTo(uid, {_type, ...})` (mechanism 8): a response for a player on any game server. It leaves with the
+    /// handler's commit; do not await it in the handler.
+    ///
+    /// # Errors
+    /// `userNotOnline` when the player is nowhere; [`NotifyError::BadMessage`] as a failure.
+    pub fn send_to(&self, uid: u64, record: Value) -> impl Future<Output = Result<(), HandlerError>> + use<> {
+        let message = Message::read("sendTo", record).and_then(|message| message.plain("sendTo"));
+        let sent = message.map(|message| self.send_message(uid, message.record));
+        async move {
+            match sent?.await {
+                Ok(Err(failure)) if failure.reason == Reason::PlayerOffline => {
+                    Err(HandlerError::refuse("userNotOnline"))
+                }
+                Ok(result) => result.map_err(HandlerError::from),
+                Err(_) => Err(HandlerError::failed("it was undone with its handler")),
+            }
+        }
+    }
+
+    /// `userExists(uid)`: whether anyone has ever logged in under that uid.
+    ///
+    /// # Errors
+    /// `handlerFailed` when the master or the store does not answer.
+    pub fn user_exists(&self, uid: u64) -> impl Future<Output = Result<bool, HandlerError>> + use<> {
+        let is_here = self.0.records.borrow().get(&uid).is_some_and(|held| held.epoch().is_some());
+        let node = self.0.node.clone();
+        async move {
+            if is_here {
+                return Ok(true);
+            }
+            let asked = node.ask(Row::Internal, To::Master, (STORE, "exists"), &Exists { uid }, ASK).await;
+            asked.map_err(HandlerError::from)
+        }
+    }
+
+    /// Runs `handler` on a player's record, when its turn comes, as if a notification had come: for timers, Apollo's
+    /// events and whatever else is not a request. The player must be on this server, or offline with this one as the
+    /// first game server. Resolves when what it did is durable.
+    ///
+    /// # Errors
+    /// The handler's error; [`NotifyError::WouldDeadlock`] in a handler that owns the record itself, or whose record
+    /// that other handler waits for.
+    pub fn run<H, F>(&self, uid: u64, name: &str, handler: H) -> impl Future<Output = Handled> + use<H, F>
+    where
+        H: Fn(Player) -> F + 'static,
+        F: Future<Output = Handled> + 'static,
+    {
+        let method: CallMethod = Rc::new(move |player| Box::pin(handler(player)));
+        let run = self.0.current.borrow().clone();
+        let queued = self.check_deadlock(uid, run.as_deref()).and_then(|()| {
+            let (told, done) = oneshot::channel();
+            let task = Task::Call { name: name.to_owned(), method };
+            let job = Job::with_hook(task, Some(Box::new(move |result| drop(told.send(result)))));
+            let text = "too much waits for the player".to_owned();
+            self.queue(uid, job).map_err(|reason| NotifyError::Failed { call: "run", reason, text })?;
+            Ok(done)
+        });
+        async move {
+            let done = queued?;
+            if let Some(run) = &run {
+                run.waits_for.set(Some(uid));
+            }
+            let result = done.await;
+            if let Some(run) = &run {
+                run.waits_for.set(None);
+            }
+            result.unwrap_or_else(|_| Err(HandlerError::failed("the record went to another server")))
+        }
+    }
+
+    fn check_deadlock(&self, uid: u64, run: Option<&Run>) -> Result<(), NotifyError> {
+        let Some(own) = run.and_then(|run| run.uid) else { return Ok(()) };
+        let records = self.0.records.borrow();
+        let mut waits = Some(uid);
+        // No chain is longer than there are handlers that wait.
+        for _ in 0..=records.len() {
+            match waits {
+                Some(next) if next == own => return Err(NotifyError::WouldDeadlock { uid }),
+                Some(next) => {
+                    let running = records.get(&next).and_then(|held| held.running.as_ref());
+                    waits = running.and_then(|running| running.run.waits_for.get());
+                }
+                None => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    fn notify_durable(
+        &self,
+        call: &'static str,
+        uid: u64,
+        message: Message,
+        run: Option<Rc<Run>>,
+        depth: u32,
+    ) -> Result<(), NotifyError> {
+        let bad = |what: String| NotifyError::BadMessage { call, what };
+        let caller = run.as_ref().and_then(|run| run.uid);
+        let node = Sender::Node(self.0.node.id());
+        let (validate, sender) = match message.validate {
+            Some((validate, Some(id))) => (Some(validate), Sender::Player(id)),
+            Some((validate, None)) => (Some(validate), node),
+            None => (None, caller.map_or(node, Sender::Player)),
+        };
+        let deadline = validate.as_ref().map(|_| self.0.options.deadline.as_millis());
+        let sealed = Sealed {
+            kind: message.kind.clone(),
+            id: message.id,
+            record: value::encode(&message.record).map_err(|error| bad(error.to_string()))?,
+            validate,
+            request: run.as_ref().and_then(|run| run.request.clone()),
+        };
+        let sent = NewNotification {
+            id: self.next_notification(),
+            sender,
+            receiver: uid,
+            kind: message.kind,
+            payload: value::encode(&sealed).map_err(|error| bad(error.to_string()))?,
+            deadline_in_ms: deadline.and_then(|ms| u64::try_from(ms).ok()),
+            depth,
+        };
+        match run {
+            Some(run) if run.ended.get() => return Err(NotifyError::RunEnded { call, uid }),
+            Some(run) => run.did.borrow_mut().sent.push(sent),
+            None => self.notify_alone(sent, sealed, message.record),
+        }
+        Ok(())
+    }
+
+    /// A durable notification outside of any handler: a commit of its own. When the store cannot take it, its sender
+    /// learns it.
+    fn notify_alone(&self, sent: NewNotification, sealed: Sealed, record: Value) {
+        let server = self.clone();
+        let kind = sent.kind.clone();
+        let hook = move |result: Handled| {
+            let Err(error) = result else { return };
+            tracing::warn!(node = %server.0.node.id(), kind, "a notification was not sent: {error}");
+            let handler = sealed.validate.as_ref().and_then(|validate| validate.handler(false));
+            let method = handler.and_then(|handler| server.0.modules.borrow().node(handler));
+            if let (Some(method), Value::Map(mut fields)) = (method, record) {
+                fields.push(("errorCode".into(), error.code().into()));
+                let handling = method(Params::new(Value::Map(fields)));
+                server.0.node.spawn(async move { drop(handling.await) });
+            }
+        };
+        let job = Job::with_hook(Task::Bare, Some(Box::new(hook)));
+        let run = Run::new(job, None, self.0.node.new_run(), None);
+        run.did.borrow_mut().sent.push(sent);
+        self.finish(&run, Ok(None));
+    }
+
+    fn send_message(&self, uid: u64, record: Value) -> oneshot::Receiver<Result<(), Failure>> {
+        let (told, answered) = oneshot::channel();
+        let player = self.0.node.player_by_uid(uid).filter(|_| self.0.node.config().role.is_server());
+        let run = self.0.current.borrow().clone();
+        match player {
+            Some(player) => {
+                let said = Said::Response { uid, epoch: player.id.0, fields: record };
+                match run {
+                    Some(run) => run.did.borrow_mut().said.push(said),
+                    None => self.say(vec![said]),
+                }
+                let _ = told.send(Ok(()));
+            }
+            None => {
+                let send = value::encode(&record).and_then(|record| value::encode(&SendTo { uid, record }));
+                match send {
+                    Ok(bytes) => {
+                        let callback = move |reply: chappe_node::Reply<'_>| drop(told.send(reply.map(drop)));
+                        let (row, to) = (Row::SendTo, (STORE, "send_to"));
+                        self.0.node.request_raw(row, To::Master, to, &bytes, ASK, Some(Box::new(callback)));
+                    }
+                    Err(error) => drop(told.send(Err(error.into()))),
+                }
+            }
+        }
+        answered
+    }
+
+    /// A plain notification for a player who is not here.
+    pub(crate) fn route_plain(&self, uid: u64, id: Option<u64>, record: &Value, depth: u32) {
+        let plain = value::encode(record).and_then(|record| value::encode(&Plain { uid, id, record, depth }));
+        match plain {
+            Ok(bytes) => {
+                self.0.node.request_raw(Row::Notify, To::Master, (STORE, "route"), &bytes, ASK, None);
+            }
+            Err(error) => {
+                tracing::error!(node = %self.0.node.id(), uid, %error, "a notification cannot be sent")
+            }
+        }
+    }
+
+    /// A plain notification that could not be handled.
+    pub(crate) fn dead(&self, reason: &str, uid: Option<u64>, id: Option<u64>, record: &Value, depth: u32) {
+        self.0.node.stats().count("dead_letters");
+        let record = value::encode(record).unwrap_or_default();
+        self.tell_master("dead", &Dead { reason: reason.to_owned(), uid, id, record, depth });
+    }
+
+    /// `$notify plain`: the master has found the player's server.
+    pub(crate) fn on_plain(&self, call: Call<'_>) {
+        let Ok(Plain { uid, id, record, depth }) = call.args() else { return };
+        let Ok(record) = value::decode::<Value>(&record) else { return };
+        let kind = Params::new(record.clone()).kind().to_owned();
+        self.say(vec![Said::Plain { uid, kind, id, record, depth }]);
+    }
+
+    /// `$notify send_to`: a response for a player here.
+    pub(crate) fn on_send_to(&self, call: Call<'_>) {
+        let Ok(SendTo { uid, record }) = call.args() else { return };
+        let Ok(fields) = value::decode::<Value>(&record) else { return };
+        match self.0.node.player_by_uid(uid) {
+            Some(player) => self.respond(uid, player.id.0, fields),
+            None => self.0.node.stats().dropped(Row::SendTo, Reason::PlayerOffline),
+        }
+    }
+
+    /// `$notify event`: the master notifies this node.
+    pub(crate) fn on_event(&self, call: Call<'_>) {
+        let Ok(ToNode { id, record, depth }) = call.args() else { return };
+        let Ok(record) = value::decode::<Value>(&record) else { return };
+        let kind = Params::new(record.clone()).kind().to_owned();
+        let is_here = id.is_some_and(|uid| self.0.node.player_by_uid(uid).is_some());
+        match id {
+            Some(uid) if is_here => self.say(vec![Said::Plain { uid, kind, id, record, depth }]),
+            Some(uid) => self.dead("userNotOnline", Some(uid), id, &record, depth),
+            None => self.start(None, Job::new(Task::Plain { kind, id, record, depth })),
+        }
+    }
+
+    /// `$notify cache`, on the master.
+    pub(crate) fn on_cache_notify(&self, call: Call<'_>) {
+        let Some((kind, handling)) = self.cache_handling(&call) else { return };
+        let server = self.clone();
+        self.0.node.spawn(async move {
+            if let Err(error) = handling.await {
+                server.0.node.stats().count("handlers_failed");
+                tracing::error!(node = %server.0.node.id(), handler = kind, "{error}");
+            }
+        });
+    }
+
+    /// `$notify cache_request`, on the master.
+    pub(crate) fn on_cache_request(&self, call: Call<'_>) {
+        let Some((_, handling)) = self.cache_handling(&call) else {
+            return call.fail(Reason::NoMethod, "no module of the master handles that type");
+        };
+        let responder = call.into_responder();
+        self.0.node.spawn(async move {
+            match handling.await {
+                Ok(answer) => drop(responder.respond(&answer.unwrap_or_default())),
+                Err(error) => responder.fail(Reason::HandlerFailed, &error.to_string()),
+            }
+        });
+    }
+
+    fn cache_handling(&self, call: &Call<'_>) -> Option<(String, crate::modules::Handling)> {
+        let ToNode { record, .. } = call.args().ok()?;
+        let params = Params::new(value::decode::<Value>(&record).ok()?);
+        let kind = params.kind().to_owned();
+        let method = self.0.modules.borrow().cache(&kind);
+        match method {
+            Some(method) => Some((kind, method(call.from(), params))),
+            None => {
+                self.say_unheard(&kind);
+                self.dead("noHandler", None, None, params.value(), 0);
+                None
+            }
+        }
+    }
+
+    /// Sends what waits for the master, behind whatever was sent to it last.
+    pub(crate) fn flush_cache(&self) {
+        let waiting = self.0.cache.take();
+        for bytes in waiting {
+            self.0.node.request_raw(Row::CacheNotify, To::Master, (NOTIFY, "cache"), &bytes, ASK, None);
+        }
+    }
+
+    fn to_node(&self, call: &'static str, record: Value) -> Result<Vec<u8>, NotifyError> {
+        let message = Message::read(call, record)?.plain(call)?;
+        let run = self.0.current.borrow().clone();
+        let depth = self.depth(call, &message.kind, run.as_deref())?;
+        let id = message.id;
+        let encoded =
+            value::encode(&message.record).and_then(|record| value::encode(&ToNode { id, record, depth }));
+        encoded.map_err(|error| NotifyError::BadMessage { call, what: error.to_string() })
+    }
+
+    fn from_master(&self, call: &'static str, record: Value) -> Result<Vec<u8>, NotifyError> {
+        if self.0.node.config().role != Role::Master {
+            return Err(NotifyError::WrongRole { call, who: "the master" });
+        }
+        self.to_node(call, record)
+    }
+
+    fn nodes_of(&self, node_type: &str) -> Vec<NodeId> {
+        self.0.node.with_view(|view| {
+            let of_type =
+                view.members().filter(|member| member.node_type == node_type && member.state == State::Ready);
+            of_type.map(|member| member.id).collect()
+        })
+    }
+
+    /// How many notifications lie behind one that is sent now.
+    fn depth(&self, call: &'static str, kind: &str, run: Option<&Run>) -> Result<u32, NotifyError> {
+        debug_assert!(split(kind).is_some(), "read before");
+        let depth = run.map_or(0, |run| run.job.depth() + 1);
+        let limit = self.0.options.depth;
+        if depth > limit {
+            return Err(NotifyError::TooDeep { call, kind: kind.to_owned(), depth, limit });
+        }
+        Ok(depth)
+    }
+}

@@ -1,0 +1,164 @@
+//! A notification as its author writes it: `{_type, _validate, _id, _durable, ...}` (snipe.md sections 1 and 2).
+
+use crate::NotifyError;
+use crate::params::type_name;
+use crate::protocol::Validate;
+use chappe_wire::Value;
+
+/// A record, read: what belongs to the runtime apart from what is the author's.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Message {
+    /// `_type`.
+    pub(crate) kind: String,
+    /// `_validate`.
+    pub(crate) validate: Option<(Validate, Option<u64>)>,
+    /// `_id`: the player whose instance is passed in.
+    pub(crate) id: Option<u64>,
+    /// `_durable`.
+    pub(crate) durable: bool,
+    /// `_type` and the author's fields.
+    pub(crate) record: Value,
+}
+
+impl Message {
+    /// Reads the record that `call` was given.
+    pub(crate) fn read(call: &'static str, record: Value) -> Result<Message, NotifyError> {
+        let bad = |what: String| NotifyError::BadMessage { call, what };
+        let Value::Map(pairs) = record else {
+            return Err(bad(format!("a notification is a map with `_type`, not {}", type_name(&record))));
+        };
+        let mut message =
+            Message { kind: String::new(), validate: None, id: None, durable: false, record: Value::Nil };
+        let mut fields = Vec::with_capacity(pairs.len());
+        for (key, value) in pairs {
+            match key.as_str() {
+                Some("_type") => {
+                    let Value::Str(kind) = value else {
+                        return Err(bad(format!("`_type` is {}, not a string", type_name(&value))));
+                    };
+                    split(&kind).ok_or_else(|| bad(format!("`_type` {kind:?} is not \"module.method\"")))?;
+                    message.kind.clone_from(&kind);
+                    fields.push((key, Value::Str(kind)));
+                }
+                Some("_validate") => message.validate = read_validate(value).map_err(bad)?,
+                Some("_id") => message.id = read_uid("`_id`", &value).map_err(bad)?,
+                Some("_durable") => {
+                    message.durable = value
+                        .as_bool()
+                        .ok_or_else(|| bad(format!("`_durable` is {}, not a bool", type_name(&value))))?;
+                }
+                Some(name) if name.starts_with('_') => {
+                    return Err(bad(format!("{name:?}: names that begin with `_` belong to the runtime")));
+                }
+                _ => fields.push((key, value)),
+            }
+        }
+        if message.kind.is_empty() {
+            return Err(bad("a notification needs `_type`: \"module.method\"".to_owned()));
+        }
+        message.record = Value::Map(fields);
+        Ok(message)
+    }
+
+    /// Refuses what only [`Server::notify`](crate::Server::notify) takes.
+    pub(crate) fn plain(self, call: &'static str) -> Result<Message, NotifyError> {
+        let what = match (&self.validate, self.durable) {
+            (Some(_), _) => "`_validate` is for `server.notify` alone",
+            (None, true) => "`_durable` is for `server.notify` alone",
+            (None, false) => return Ok(self),
+        };
+        Err(NotifyError::BadMessage { call, what: what.to_owned() })
+    }
+}
+
+/// `module.method`, split at the last dot: module names may hold slashes, and dots.
+pub(crate) fn split(kind: &str) -> Option<(&str, &str)> {
+    kind.rsplit_once('.').filter(|(module, method)| !module.is_empty() && !method.is_empty())
+}
+
+fn read_validate(value: Value) -> Result<Option<(Validate, Option<u64>)>, String> {
+    let pairs = match value {
+        Value::Nil => return Ok(None),
+        Value::Map(pairs) => pairs,
+        other => return Err(format!("`_validate` is {}, not a map", type_name(&other))),
+    };
+    let mut validate = Validate { func: None, on_success: None, on_fail: None };
+    let mut id = None;
+    for (key, value) in pairs {
+        let name = key.as_str().unwrap_or_default();
+        let slot = match name {
+            "func" => &mut validate.func,
+            "onSuccess" => &mut validate.on_success,
+            "onFail" => &mut validate.on_fail,
+            "id" => {
+                id = read_uid("`_validate.id`", &value)?;
+                continue;
+            }
+            other => {
+                return Err(format!("`_validate` has no {other:?}: it has func, onSuccess, onFail and id"));
+            }
+        };
+        *slot = match value {
+            Value::Nil => None,
+            Value::Str(kind) if split(&kind).is_some() => Some(kind),
+            Value::Str(kind) => return Err(format!("`_validate.{name}` {kind:?} is not \"module.method\"")),
+            other => return Err(format!("`_validate.{name}` is {}, not a string", type_name(&other))),
+        };
+    }
+    Ok(Some((validate, id)))
+}
+
+fn read_uid(what: &str, value: &Value) -> Result<Option<u64>, String> {
+    match value {
+        Value::Nil => Ok(None),
+        value => {
+            value.as_uint().map(Some).ok_or_else(|| format!("{what} is {}, not a uid", type_name(value)))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chappe_wire::value;
+
+    #[test]
+    fn the_acceptance_case_is_read() {
+        let message = Message::read(
+            "server.notify",
+            value!({
+                "_type": "user.giveMoney2",
+                "_validate": {"func": "user.giveMoneyValidate", "onSuccess": "user.giveMoney3",
+                              "onFail": nil, "id": u64::MAX},
+                "amount": 500,
+            }),
+        );
+        let message = message.unwrap();
+        let (validate, id) = message.validate.unwrap();
+        assert_eq!((validate.handler(true), validate.handler(false)), (Some("user.giveMoney3"), None));
+        assert_eq!((id, message.durable), (Some(u64::MAX), false));
+        assert_eq!(message.record, value!({"_type": "user.giveMoney2", "amount": 500}));
+    }
+
+    #[test]
+    fn what_is_misspelt_is_refused_by_name_before_anyones_money_is_gone() {
+        let text = |record| Message::read("server.notify", record).unwrap_err().to_string();
+        assert_eq!(
+            text(value!({"amount": 1})),
+            "server.notify: a notification needs `_type`: \"module.method\""
+        );
+        assert!(text(value!({"_type": "user"})).contains("\"user\" is not \"module.method\""));
+        let misspelt = value!({"_type": "a.b", "_validate": {"onSucess": "a.c"}});
+        assert!(text(misspelt).contains("no \"onSucess\""));
+        assert!(text(value!({"_type": "a.b", "_valdate": {"func": "a.c"}})).contains("\"_valdate\""));
+        let misplaced = Message::read("cacheNotify", value!({"_type": "a.b", "_validate": {"func": "a.c"}}));
+        let refused = misplaced.unwrap().plain("cacheNotify").unwrap_err();
+        assert_eq!(refused.to_string(), "cacheNotify: `_validate` is for `server.notify` alone");
+    }
+
+    #[test]
+    fn a_modules_name_may_hold_slashes_and_dots() {
+        assert_eq!(split("game/user.v2.give"), Some(("game/user.v2", "give")));
+        assert_eq!(split("user."), None);
+    }
+}

@@ -1,0 +1,106 @@
+//! One run of a handler: what it has read, written, sent and said. Nothing of it is real before its commit is.
+
+use crate::attributes::Document;
+use crate::job::Job;
+use chappe_node::RunId;
+use chappe_store::{NewAnswer, NewDeadLetter, NewNotification, NewPush, Transition};
+use chappe_wire::Value;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// A handler that runs, or has run and is not decided.
+pub(crate) struct Run {
+    pub(crate) job: Rc<Job>,
+    /// The player that it is for.
+    pub(crate) uid: Option<u64>,
+    /// Under which its messages are held.
+    pub(crate) gate: Cell<RunId>,
+    /// The handler has returned: nothing can be added.
+    pub(crate) ended: Cell<bool>,
+    /// A player whom it waits for.
+    pub(crate) waits_for: Cell<Option<u64>>,
+    /// The player's request that the chain of handlers began with: its type and id.
+    pub(crate) request: Option<(String, String)>,
+    pub(crate) did: RefCell<Did>,
+}
+
+/// What a run has done so far.
+#[derive(Default)]
+pub(crate) struct Did {
+    /// Records that it read or wrote.
+    pub(crate) touched: BTreeMap<u64, Touched>,
+    /// Durable notifications.
+    pub(crate) sent: Vec<NewNotification>,
+    /// What players here are told, in order.
+    pub(crate) said: Vec<Said>,
+    /// Durable pushes to players who are offline.
+    pub(crate) pushes: Vec<NewPush>,
+    pub(crate) answers: Vec<NewAnswer>,
+    pub(crate) transition: Option<Transition>,
+    pub(crate) dead_letters: Vec<NewDeadLetter>,
+}
+
+/// A record that a run has touched.
+pub(crate) struct Touched {
+    pub(crate) epoch: u64,
+    pub(crate) version: u64,
+    pub(crate) before: Rc<Document>,
+    pub(crate) now: Rc<Document>,
+}
+
+/// What a player is told.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Said {
+    /// A response, with what waits for the next one.
+    Response { uid: u64, epoch: u64, fields: Value },
+    /// Rides with the next response.
+    Push { uid: u64, fields: Value },
+    /// A plain notification for a player whose record is here.
+    Plain { uid: u64, kind: String, id: Option<u64>, record: Value, depth: u32 },
+}
+
+impl Run {
+    pub(crate) fn new(
+        job: Rc<Job>,
+        uid: Option<u64>,
+        gate: RunId,
+        request: Option<(String, String)>,
+    ) -> Rc<Run> {
+        Rc::new(Run {
+            job,
+            uid,
+            gate: Cell::new(gate),
+            ended: Cell::new(false),
+            waits_for: Cell::new(None),
+            request,
+            did: RefCell::default(),
+        })
+    }
+
+    /// Whether it leaves anything that must survive.
+    pub(crate) fn is_durable(&self) -> bool {
+        let did = self.did.borrow();
+        !(did.sent.is_empty()
+            && did.pushes.is_empty()
+            && did.answers.is_empty()
+            && did.transition.is_none()
+            && did.dead_letters.is_empty()
+            && did.touched.values().all(|touched| !touched.is_changed()))
+    }
+}
+
+impl Did {
+    /// Takes everything back but that records were read: what was said of them still rests on what was seen.
+    pub(crate) fn reset(&mut self) {
+        let mut touched = std::mem::take(&mut self.touched);
+        touched.values_mut().for_each(|record| record.now = record.before.clone());
+        *self = Did { touched, ..Did::default() };
+    }
+}
+
+impl Touched {
+    pub(crate) fn is_changed(&self) -> bool {
+        !Rc::ptr_eq(&self.before, &self.now) && self.before != self.now
+    }
+}
