@@ -245,6 +245,7 @@ def test_a_call_of_another_role_is_told(net: Cluster) -> None:
     assert "NotifyToClient is a call of lobbies and games, and this is a system of services" in text
     assert "RemoteNotifyToClient(uid, proxyId, eventName, eventData)" in text
     assert "did you mean `NotifyToMaster`?" in ran(net, 10, "self.NotifyToMastr('E', {})")[2]
+    assert run(net, 10, "[hasattr(self, 'nothing'), getattr(self, 'nothing', 5)]") == [False, 5]
     run(net, "service", "lobbyApi.GetOnlinePlayerNum()")
     net.line("lobbyGame.netgameApi.GetOnlinePlayerNum is a call of lobbies and games, and this node is none of them")
 

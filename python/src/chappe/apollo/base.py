@@ -158,7 +158,7 @@ class BaseRuntime:
 
     def script(self, root: str) -> mods.Script:
         """The script whose package (or directory) is ``root``. Raises KeyError, with what may have been meant."""
-        from chappe.check.suggest import did_you_mean
+        from chappe.suggest import did_you_mean
 
         for script in self.scripts:
             if root in (script.package, str(script.root / script.package), str(script.root), script.root.name):

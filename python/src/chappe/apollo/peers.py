@@ -65,7 +65,7 @@ class Peers:
 
     def hint(self, module: str, method: str) -> str:
         """What a request for a method that nobody answers may have meant."""
-        from chappe.check.suggest import did_you_mean
+        from chappe.suggest import did_you_mean
 
         if module not in self.modules():
             return did_you_mean(module, self.modules())

@@ -72,7 +72,7 @@ def plain(name: str) -> str:
 def about(name: str, known: Mapping[str, frozenset[str]]) -> tuple[int, str]:
     """What to say of a name that does nothing here: a level of logging and a text. ``known`` has the names of each
     module that is here."""
-    from chappe.check.suggest import nearest
+    from chappe.suggest import nearest
 
     if name.startswith("module "):
         module = plain(name.removeprefix("module "))

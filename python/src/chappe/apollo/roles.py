@@ -41,10 +41,27 @@ def foreign(engine: Engine, module: str, name: str, found: Any) -> Any:
     return call
 
 
+class Lacks(AttributeError):
+    """A system of the class ``cls``, of the side ``side``, has no attribute ``name``. Its text says why; it is made when
+    it is asked for, as ``hasattr`` never does."""
+
+    def __init__(self, side: str, cls: str, name: str) -> None:
+        super().__init__(name)
+        self._what = (side, cls, name)
+
+    def __str__(self) -> str:
+        return lacks(*self._what)
+
+
+# In a traceback it is what it is elsewhere.
+Lacks.__name__ = Lacks.__qualname__ = "AttributeError"
+Lacks.__module__ = "builtins"
+
+
 def lacks(side: str, cls: str, name: str) -> str:
     """Why a system of the class ``cls`` has no attribute ``name``: it may be a call of another role, or misspelt."""
     from chappe.check.api import CALLS, ROLES
-    from chappe.check.suggest import did_you_mean
+    from chappe.suggest import did_you_mean
 
     role = side.lower()
     text = f"{cls!r} object has no attribute {name!r}"

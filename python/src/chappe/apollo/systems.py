@@ -64,7 +64,7 @@ class BaseSystem:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        raise AttributeError(roles.lacks(self._runtime.side, type(self).__name__, name))
+        raise roles.Lacks(self._runtime.side, type(self).__name__, name)
 
     def listeners(self, names: tuple[str, str, str]) -> Iterator[Listening]:
         """Those of its listeners that hear an event."""

@@ -43,7 +43,7 @@ def tell(runtime: Runtime, others: set[tuple[str, str]], is_complete: bool) -> N
 
 def engine_event(runtime: Runtime, one: Listening) -> None:
     """Says of a listener of an engine event that is never raised here what it is; once for each name."""
-    from chappe.check.suggest import nearest as near
+    from chappe.suggest import nearest as near
 
     event, known = one.names[2], published.EVENTS[runtime.side]
     if event in known or not runtime.is_new(f"event {event}"):
@@ -61,7 +61,7 @@ def engine_event(runtime: Runtime, one: Listening) -> None:
 
 def nearest(pair: tuple[str, str], known: Iterable[tuple[str, str]]) -> str:
     """`; did you mean ...?` for a system's names, or nothing: one of the two differs by a slip, or both do."""
-    from chappe.check.suggest import near
+    from chappe.suggest import near
 
     scored = []
     for namespace, name in known:
