@@ -114,8 +114,7 @@ impl Desk {
     /// Sees to it that what waits for a target is on its way.
     fn kick(&self, target: Target) {
         if !self.0.dispatch.is_loaded.get()
-            || self.0.dispatch.resting.borrow().contains(&target)
-            || !self.0.table.borrow().has_waiting(target)
+            || self.rests(target)
             || !self.0.dispatch.working.borrow_mut().insert(target)
         {
             return;
@@ -139,7 +138,7 @@ impl Desk {
 
     /// Delivers what waits for a target and fits into one message.
     async fn round(&self, target: Target) -> Round {
-        if self.0.dispatch.resting.borrow().contains(&target) {
+        if self.rests(target) {
             return Round::Nothing;
         }
         if self.0.master.is_recovering() {
@@ -159,7 +158,8 @@ impl Desk {
             }
         };
         let due = self.0.table.borrow().due(target, life, STEPS);
-        if due.is_empty() {
+        // Where it runs was asked for, and meanwhile steps may have been given back.
+        if due.is_empty() || self.rests(target) {
             return Round::Nothing;
         }
         let filled = match self.fill(due).await {
@@ -308,6 +308,11 @@ impl Desk {
             steps.push(Delivery { id: due.id, step: due.step, sender, receiver, payload, depth, outcome });
         }
         steps
+    }
+
+    /// Whether there is nothing to do for a target at the moment.
+    fn rests(&self, target: Target) -> bool {
+        self.0.dispatch.resting.borrow().contains(&target) || !self.0.table.borrow().has_waiting(target)
     }
 
     fn stall(&self, target: Target) {

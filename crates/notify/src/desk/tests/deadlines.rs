@@ -4,6 +4,7 @@ use super::world::*;
 use crate::protocol::*;
 use chappe_store::{Commit, Fault, Sender, Step};
 use chappe_wire::{Value, value};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::sleep;
 
@@ -136,9 +137,26 @@ fn old_commits_fill_the_store() {
         for _ in 0..10 {
             world.committed(LOBBY, world.empty()).await;
         }
-        sleep(Duration::from_secs(25 * 3600 / 100)).await;
+        sleep(Duration::from_secs(120)).await;
         assert_eq!(world.counted("pruned"), 0);
-        sleep(Duration::from_secs(25 * 3600)).await;
+        world.ahead_ms.store(25 * 3600 * 1000, Ordering::Relaxed);
+        sleep(Duration::from_secs(120)).await;
         assert!(world.counted("pruned") >= 10);
+    });
+}
+
+#[test]
+fn a_clock_that_is_set_back_ends_notifications_early_or_keeps_the_master_busy() {
+    run(async |world| {
+        world.ahead_ms.store(20_000, Ordering::Relaxed);
+        world.up().await;
+        world.committed(LOBBY, timed(world, 1, with_handler(Some("a.b")), 5000)).await;
+        world.ahead_ms.store(0, Ordering::Relaxed);
+        let before = world.faults.flushes();
+        sleep(Duration::from_secs(20)).await;
+        assert_eq!(world.counted("deadlines_exceeded"), 0, "20 s are to be lived again");
+        assert!(world.faults.flushes() - before < 10);
+        sleep(Duration::from_secs(6)).await;
+        assert_eq!(world.counted("deadlines_exceeded"), 1);
     });
 }

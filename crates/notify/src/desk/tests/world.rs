@@ -19,6 +19,7 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 use tokio::task::LocalSet;
@@ -41,6 +42,8 @@ pub(super) struct World {
     pub(super) servers: BTreeMap<NodeId, Server>,
     master: Option<(Master, Desk, StoreClient)>,
     started: Instant,
+    /// How far the store's clock was set forward.
+    pub(super) ahead_ms: Arc<AtomicU64>,
     lives: u64,
     numbers: Cell<u64>,
 }
@@ -84,6 +87,7 @@ pub(super) fn run(test: impl AsyncFnOnce(&mut World)) {
             servers: BTreeMap::new(),
             master: None,
             started: Instant::now(),
+            ahead_ms: Arc::default(),
             lives: 0,
             numbers: Cell::new(0),
         };
@@ -107,9 +111,11 @@ impl World {
     pub(super) fn start_master(&mut self) {
         let (config, local) = (self.config(MASTER, Role::Master, "master"), LocalSet::new());
         let node = Node::new(config);
-        let started = self.started;
+        let (started, ahead) = (self.started, self.ahead_ms.clone());
         let mut options = Options::new("test");
-        options.clock = Clock::new(move || 1_000_000 + started.elapsed().as_millis() as u64);
+        options.clock = Clock::new(move || {
+            1_000_000 + started.elapsed().as_millis() as u64 + ahead.load(Ordering::Relaxed)
+        });
         options.limits.document = 4096;
         let store = FaultyStore::new(Box::new(self.disk.open(options).unwrap()), self.faults.clone());
         self.master = Some({
