@@ -237,3 +237,15 @@ def test_a_removed_module_is_not_named(run):
 def test_bytes_of_a_library_join_text_silently(value):
     with pytest.raises(TypeError, match="can only concatenate str"):
         value("'a' + b", b=b"x")
+
+
+def test_rounding_down_gives_a_whole_number_that_divides_whole(run):
+    module = run("import math\nfrom math import ceil\na = math.floor(5.5) / 2, ceil(4.5) / 2, '%s' % math.floor(2.5)")
+    assert module["a"] == (2.5, 2.5, "2.0")
+    import math
+
+    assert type(math.floor(2.5)) is int, "the module itself is as it was"
+
+
+def test_a_buffer_refuses_text(value):
+    assert value("str(buffer('abc', 1)), str(buffer('abc', 1, 1)), buffer('abc') == 'abc'") == ("bc", "b", True)

@@ -108,6 +108,12 @@ def apply_(function: Any, args: Any = (), options: Any = None) -> Any:
     return function(*args, **(options or {}))
 
 
+def buffer_(value: Any, start: int = 0, size: int = -1) -> Any:
+    """Python 2's ``buffer``: a part of what has bytes, to read."""
+    raw = text.raw(value) if isinstance(value, str) else bytes(memoryview(value))
+    return ByteStr(raw[start:] if size < 0 else raw[start : start + size])
+
+
 def coerce_(a: Any, b: Any) -> tuple[Any, Any]:
     kind = complex if isinstance(a, complex) or isinstance(b, complex) else float if isinstance(a, float) or isinstance(b, float) else int
     return kind(a), kind(b)
@@ -275,7 +281,7 @@ BUILTINS: dict[str, Any] = {
     **{MARK + name: value for name, value in runtime.OPERATIONS.items()},
     MARK + "exec": exec_,
     "__build_class__": classes.build_class, "__import__": import_, "__name__": "__builtin__",
-    "apply": apply_, "basestring": str, "buffer": memoryview, "cmp": runtime.cmp, "coerce": coerce_, "compile": compile_,
+    "apply": apply_, "basestring": str, "buffer": buffer_, "cmp": runtime.cmp, "coerce": coerce_, "compile": compile_,
     "eval": eval_, "execfile": execfile_, "exec": exec_, "file": File, "filter": filter_, "input": input_, "intern": sys.intern,
     "long": int, "map": map_, "max": runtime.max_, "min": runtime.min_, "oct": oct_, "open": open_, "range": range_,
     "raw_input": builtins.input, "reduce": reduce_, "reload": reload_, "round": runtime.round_, "sorted": runtime.sorted_,

@@ -136,6 +136,14 @@ def _itertools() -> dict[str, Any]:
     }  # fmt: skip
 
 
+@extra("math")
+def _math() -> dict[str, Any]:
+    import math
+
+    # They gave floats: math.floor(5.5) / 2 was 2.5.
+    return {"floor": lambda number: float(math.floor(number)), "ceil": lambda number: float(math.ceil(number))}
+
+
 @extra("json")
 def _json() -> dict[str, Any]:
     import json
