@@ -10,6 +10,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, VecDeque};
+use std::future::{Future, poll_fn};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -169,6 +170,12 @@ impl Node {
         let result = run_it();
         drop(restore);
         result
+    }
+
+    /// As [`Node::in_run`], for a part that awaits: it is in the run whenever it goes on.
+    pub fn in_run_async<F: Future>(&self, run: RunId, part: F) -> impl Future<Output = F::Output> + use<F> {
+        let (node, mut part) = (self.clone(), Box::pin(part));
+        poll_fn(move |cx| node.in_run(run, || part.as_mut().poll(cx)))
     }
 
     /// The run that is current.

@@ -317,6 +317,27 @@ async fn a_handler_that_panics_leaves_no_run_behind() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_handler_that_awaits_is_in_its_run_whenever_it_goes_on_and_nobody_else_is() {
+    pair(async |lobby, mail| {
+        let heard = heard(&mail);
+        let run = lobby.new_run();
+        let system = lobby.clone();
+        let handler = tokio::task::spawn_local(lobby.in_run_async(run, async move {
+            tokio::time::sleep(SECOND).await;
+            say(&system, 2);
+        }));
+        tokio::time::sleep(SECOND / 2).await;
+        say(&lobby, 1);
+        handler.await.unwrap();
+        round_trip(&lobby).await;
+        assert_eq!((heard.borrow().clone(), lobby.current_run()), (vec![1], None));
+        lobby.open_run(run);
+        until(|| heard.borrow().clone() == [1, 2]).await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn timers_and_tasks_of_a_run_speak_for_themselves() {
     pair(async |lobby, mail| {
         let heard = heard(&mail);
