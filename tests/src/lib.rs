@@ -7,6 +7,7 @@
 
 pub mod fault;
 pub mod load;
+pub mod money;
 pub mod oracle;
 pub mod rng;
 pub mod sessions;

@@ -1,0 +1,285 @@
+//! The cluster of the money tests: a master with a store on a disk that loses what was not synced, a proxy, two games.
+
+use super::bank;
+use super::till::{Till, Told};
+use crate::fault::Net;
+use chappe_link::Link;
+use chappe_master::Master;
+use chappe_node::{Beats, Config, Declared, Node, State, Timing};
+use chappe_notify::{Desk, Options, Server};
+use chappe_store::{Clock, Faults, FaultyStore, MemoryDisk, Pace, StoreClient, on_task};
+use chappe_wire::{NodeId, Role, Value};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+use tokio::task::LocalSet;
+use tokio::time::{Instant, sleep, timeout};
+
+/// The master.
+pub const MASTER: NodeId = NodeId(1);
+/// The proxy, which never dies here.
+pub const PROXY: NodeId = NodeId(10);
+/// A game server.
+pub const GAME1: NodeId = NodeId(30);
+/// Another.
+pub const GAME2: NodeId = NodeId(31);
+
+/// How long anything that is waited for may take, in virtual time.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A cluster, on the current task's `LocalSet`.
+pub struct Cluster {
+    /// The network.
+    pub net: Net,
+    /// The master's disk.
+    pub disk: MemoryDisk,
+    /// What goes wrong with its flushes.
+    pub faults: Faults,
+    /// What players were told.
+    pub told: Told,
+    started: Instant,
+    lives: Cell<u64>,
+    processes: RefCell<BTreeMap<NodeId, Process>>,
+    nodes: Vec<(NodeId, Role, String)>,
+}
+
+/// A life of a node.
+#[derive(Clone)]
+struct Process {
+    node: Node,
+    life: u64,
+    switch: Rc<Switch>,
+    server: Option<Server>,
+    till: Option<Till>,
+    store: Option<StoreClient>,
+}
+
+#[derive(Default)]
+struct Switch {
+    is_off: Cell<bool>,
+    is_frozen: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+}
+
+/// Runs a test on virtual time.
+pub fn run<R>(seed: u64, test: impl AsyncFnOnce(Rc<Cluster>) -> R) -> R {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    let runtime = runtime.unwrap_or_else(|error| panic!("no runtime: {error}"));
+    LocalSet::new().block_on(&runtime, async move {
+        let cluster = Cluster::new(seed);
+        test(cluster).await
+    })
+}
+
+impl Cluster {
+    fn new(seed: u64) -> Rc<Cluster> {
+        let nodes = [
+            (MASTER, Role::Master, "master"),
+            (PROXY, Role::Proxy, "proxy"),
+            (GAME1, Role::Game, "game"),
+            (GAME2, Role::Game, "game"),
+        ];
+        Rc::new(Cluster {
+            net: Net::new(seed, None),
+            disk: MemoryDisk::new(),
+            faults: Faults::new(),
+            told: Told::default(),
+            started: Instant::now(),
+            lives: Cell::new(0),
+            processes: RefCell::default(),
+            nodes: nodes.map(|(id, role, name)| (id, role, name.to_owned())).to_vec(),
+        })
+    }
+
+    /// Starts all nodes, and waits until they are ready.
+    pub async fn up(&self) {
+        for (id, ..) in &self.nodes {
+            self.start(*id);
+        }
+        self.whole().await;
+    }
+
+    /// Starts the next life of a node, unless one is up.
+    pub fn start(&self, id: NodeId) {
+        if self.processes.borrow().contains_key(&id) {
+            return;
+        }
+        let Some((_, role, name)) = self.nodes.iter().find(|(node, ..)| *node == id) else { return };
+        self.lives.set(self.lives.get() + 1);
+        let life = self.lives.get();
+        let mut config = Config::new("money", id, *role, name.clone());
+        (config.master, config.incarnation) = (MASTER, life);
+        config.declared = Declared { nodes: self.nodes.clone(), modules: Vec::new() };
+        config.timing = Timing {
+            heartbeat: Duration::from_secs(1),
+            loss: Duration::from_secs(3),
+            stuck: Duration::from_secs(2),
+            resume: Duration::from_secs(5),
+        };
+        let (node, set) = (Node::new(config), LocalSet::new());
+        let mut process = Process {
+            node: node.clone(),
+            life,
+            switch: Rc::default(),
+            server: None,
+            till: None,
+            store: None,
+        };
+        {
+            let _entered = set.enter();
+            match role {
+                Role::Master => process.store = Some(self.attach_master(&node)),
+                Role::Proxy => process.till = Some(Till::listen(&node, self.told.clone())),
+                _ => {
+                    let server = Server::attach(&node, Options::default());
+                    bank::register(&server).unwrap_or_else(|error| panic!("{error}"));
+                    process.server = Some(server);
+                }
+            }
+        }
+        let (link, runs, switch) = (self.net.link(id, life), node, process.switch.clone());
+        self.processes.borrow_mut().insert(id, process);
+        set.spawn_local(run_node(runs, link));
+        tokio::task::spawn_local(drive(set, switch));
+    }
+
+    fn attach_master(&self, node: &Node) -> StoreClient {
+        let started = self.started;
+        let mut options = chappe_store::Options::new("money");
+        options.clock =
+            Clock::new(move || 1_000_000 + u64::try_from(started.elapsed().as_millis()).unwrap_or_default());
+        let store = self.disk.open(options).unwrap_or_else(|error| panic!("{error}"));
+        let store = FaultyStore::new(Box::new(store), self.faults.clone());
+        let pause = || Box::new(|| Duration::from_millis(1));
+        let (store, _) = on_task(Box::new(store), Pace { before: pause(), after: pause() });
+        let master = Master::attach(node);
+        Desk::attach(&master, store.clone());
+        // Whoever logs in lands on the first game; tests take them elsewhere.
+        master.set_login_strategy(|_, choice| choice.choose(GAME1));
+        store
+    }
+
+    /// Ends a life at once, as kill -9 does; the master's disk loses what was not synced.
+    pub fn kill(&self, id: NodeId) {
+        let Some(process) = self.processes.borrow_mut().remove(&id) else { return };
+        process.switch.is_off.set(true);
+        process.switch.wake();
+        self.net.kill(id, process.life, false);
+        if id == MASTER {
+            self.disk.crash();
+        }
+    }
+
+    /// Stops a life in its tracks, as SIGSTOP does, or lets it go on.
+    pub fn freeze(&self, id: NodeId, is_frozen: bool) {
+        if let Some(process) = self.processes.borrow().get(&id) {
+            process.switch.is_frozen.set(is_frozen);
+            process.switch.wake();
+        }
+    }
+
+    /// Waits until every node is up, ready, and known as such to all others.
+    pub async fn whole(&self) {
+        self.until("the cluster is whole", || {
+            let processes = self.processes.borrow();
+            let knows = |at: &Process| {
+                processes.values().all(|other| {
+                    at.node.with_view(|view| {
+                        view.member(other.node.id()).is_some_and(|member| {
+                            member.state == State::Ready && member.incarnation == other.life
+                        })
+                    })
+                })
+            };
+            processes.len() == self.nodes.len() && processes.values().all(knows)
+        })
+        .await;
+    }
+
+    /// The proxy's part.
+    pub fn till(&self) -> Till {
+        let processes = self.processes.borrow();
+        processes[&PROXY].till.clone().unwrap_or_else(|| panic!("a proxy has a till"))
+    }
+
+    /// A game server's part, while it is up.
+    pub fn server(&self, id: NodeId) -> Option<Server> {
+        self.processes.borrow().get(&id).and_then(|process| process.server.clone())
+    }
+
+    /// The master's store, while it is up.
+    pub fn store(&self) -> Option<StoreClient> {
+        self.processes.borrow().get(&MASTER).and_then(|process| process.store.clone())
+    }
+
+    /// An attribute of a player as it is stored.
+    pub async fn stored(&self, uid: u64, name: &str) -> Option<i64> {
+        let record = self.store()?.load(uid).await.ok()??;
+        let document: Value = chappe_wire::value::decode(&record.document).ok()?;
+        document.field(name).and_then(Value::as_int)
+    }
+
+    /// How many notifications are not settled.
+    pub async fn unsettled(&self) -> usize {
+        let Some(store) = self.store() else { return usize::MAX };
+        store.unsettled(0, 10_000).await.map_or(usize::MAX, |left| left.len())
+    }
+
+    /// What a player was told under a type.
+    pub fn told_of(&self, uid: u64, kind: &str) -> Vec<Value> {
+        let told = self.told.borrow();
+        let of = |(to, value): &&(u64, Value)| {
+            *to == uid && value.field("_type").and_then(Value::as_str) == Some(kind)
+        };
+        told.iter().filter(of).map(|(_, value)| value.clone()).collect()
+    }
+
+    /// Waits for what other tasks bring about.
+    pub async fn until(&self, what: &str, is_so: impl Fn() -> bool) {
+        let wait = async {
+            while !is_so() {
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        assert!(timeout(PATIENCE, wait).await.is_ok(), "never came to be: {what}");
+    }
+
+    /// Waits until every notification is settled.
+    pub async fn settled(&self) {
+        let wait = async {
+            while self.unsettled().await != 0 {
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        assert!(timeout(PATIENCE, wait).await.is_ok(), "notifications are never settled");
+    }
+}
+
+impl Switch {
+    fn wake(&self) {
+        self.waker.borrow_mut().take().into_iter().for_each(Waker::wake);
+    }
+}
+
+async fn run_node(node: Node, link: std::sync::Arc<dyn Link + Send + Sync>) {
+    // A node that the master has turned away or given up ends; its process would be started again.
+    let _ = node.run(link, Beats::Task, async |_| Ok(())).await;
+}
+
+async fn drive(mut set: LocalSet, switch: Rc<Switch>) {
+    poll_fn(|cx| {
+        *switch.waker.borrow_mut() = Some(cx.waker().clone());
+        if switch.is_off.get() {
+            return Poll::Ready(());
+        }
+        if !switch.is_frozen.get() {
+            let _ = pin!(&mut set).poll(cx);
+        }
+        if switch.is_off.get() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
