@@ -88,6 +88,15 @@ def test_nodes_are_known_by_the_published_values(net: Cluster) -> None:
     assert run(net, "service", "serviceManager.serverListMap[10]['status']") == 1
 
 
+def test_states_of_servers_are_told_in_the_published_words(net: Cluster) -> None:
+    run(net, "service", "self.Hear('UpdateServerStatusEvent')")
+    run(net, "master", "heard.clear() or masterManager.ResetServer(11)")
+    until(net, "master", "any(name == 'ResetGamesEndEvent' for name, _ in heard)")
+    until(net, "service", "any(d == {'10': '1', '11': '1', '20': '1'} for n, d in heard if n == 'UpdateServerStatusEvent')")
+    told = run(net, "service", "[d.get('11') for n, d in heard if n == 'UpdateServerStatusEvent']")
+    assert set(told) <= {"1", "2", "3", None}
+
+
 def test_players_are_known_to_the_master_at_once(net: Cluster, player: _core.Client) -> None:
     here = player.server_id
     assert run(net, "master", "masterApi.GetServerIdByUid(4000000007)") == here

@@ -138,6 +138,10 @@ class BaseRuntime:
         self._warned[text] = now
         self.log.warning("%s (%s)", text, place or self.engine.caller())
 
+    def adapted(self, names: tuple[str, str, str], func: Callable[[Any], object]) -> Callable[[Any], object]:
+        """``func``, a listener's, or what gives it the event as published."""
+        return func
+
     def hears_engine(self, one: systems.Listening) -> None:
         """A mod listens to an event of the engine."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 ENGINE = systems.ENGINE
 """The namespace and the system name of what a node raises itself."""
+STATUS = {"ready": "1", "starting": "3"}
+"""What UpdateServerStatusEvent says of a state."""
 LARGEST_SERVER = (1 << 31) - 1
 """Larger numbers are uids rather than serverids."""
 SIDES = {"lobby": "Server", "game": "Server", "service": "Service", "master": "Master"}
@@ -92,6 +95,12 @@ class Runtime(BaseRuntime):
 
             self._http_port = HttpPort(self._http, self.post)
         return self._http_port
+
+    def adapted(self, names: tuple[str, str, str], func: Callable[[Any], object]) -> Callable[[Any], object]:
+        """``func``, a listener's; that of UpdateServerStatusEvent gets {"4000": "1"}: 1 serves, 3 is starting, else 2."""
+        if names != (*ENGINE, "UpdateServerStatusEvent"):
+            return func
+        return lambda states: func({id: STATUS.get(state, "2") for id, state in states.items()})
 
     def hears_engine(self, one: systems.Listening) -> None:
         """A mod listens to an event of the engine: it is told when that is never raised here."""

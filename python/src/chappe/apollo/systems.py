@@ -90,7 +90,7 @@ class BaseSystem:
         call = f"ListenForEvent({namespace!r}, {systemName!r}, {eventName!r})"
         check(call, func, ("data",))
         names = (str(namespace), str(systemName), str(eventName))
-        listener = self._core.listen(*names, func, int(priority))
+        listener = self._core.listen(*names, self._runtime.adapted(names, func), int(priority))
         one = Listening(names, instance, func, int(priority), listener, _place(sys._getframe(1)))
         self.listening.append(one)
         if names[:2] == ENGINE:
