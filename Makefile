@@ -3,13 +3,18 @@
 CARGO ?= cargo
 RUN ?=
 VENV := .venv
+PYTHON := $(CURDIR)/$(VENV)/bin/python
+# What the Python package is made of: it is installed anew when any of it is newer.
+PACKAGE := pyproject.toml Cargo.toml Cargo.lock $(shell find crates python/Cargo.toml python/rust python/src \
+	-name '*.rs' -o -name '*.toml' -o -name '*.py' -o -name '*.pyi')
 
 .PHONY: demo test packages lint unit deny vectors python fuzz demo-short bench clean
 
-## Builds everything, plays the arena with 200 bots for 20 s, and prints what became of every message.
-demo:
+## Builds everything, plays the arena with 200 bots for 20 s, and prints what became of every message. Two of its nodes
+## and two of its players run mods in Python.
+demo: $(VENV)/package
 	$(CARGO) build --release --locked -p arena
-	target/release/arena demo
+	CHAPPE_PYTHON=$(PYTHON) target/release/arena demo
 
 ## All checks and tests.
 test: packages lint deny unit vectors python fuzz demo-short
@@ -40,22 +45,30 @@ vectors: $(VENV)/ready
 
 $(VENV)/ready:
 	python3 -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet msgpack maturin
+	$(VENV)/bin/pip install --quiet msgpack
 	touch $@
 
-## The Python package, built and installed as a user would, and its tests; those of four Python 2 packages come from PyPI.
-python: $(VENV)/ready
-	$(CARGO) build --locked -p chappe
+## The Python package, built and installed as a user would; the second with what its tests need.
+$(VENV)/package: $(PACKAGE) | $(VENV)/ready
+	$(VENV)/bin/pip install --quiet .
+	touch $@
+
+$(VENV)/tested: $(PACKAGE) | $(VENV)/ready
 	$(VENV)/bin/pip install --quiet '.[test]'
-	$(VENV)/bin/python -m pytest -q python/tests
+	touch $(VENV)/package $@
+
+## The tests of the Python package; those of four Python 2 packages come from PyPI.
+python: $(VENV)/tested
+	$(CARGO) build --locked -p chappe
+	$(PYTHON) -m pytest -q python/tests
 
 fuzz:
 	$(CARGO) run --locked --quiet -p chappe-fuzz -- --seconds 2
 
 ## The demo in short: with fewer bots, and each row at least once.
-demo-short:
+demo-short: $(VENV)/package
 	$(CARGO) build --release --locked -p arena
-	target/release/arena demo --seconds 12 --bots 120
+	CHAPPE_PYTHON=$(PYTHON) target/release/arena demo --seconds 12 --bots 120
 
 ## Chappe beside raw sockets, NATS, Redis, tonic and a plain WebSocket relay, in one run; prints the ratios and draws
 ## docs/bench.svg. Takes about ten minutes; nothing else should run meanwhile.

@@ -2,8 +2,8 @@
 
 use crate::deliver::to_py;
 use crate::value::{In, Out};
-use chappe::NodeId;
 use chappe::client::{ClientError, ClientEvent, Login};
+use chappe::{NodeId, Row};
 use pyo3::exceptions::PyConnectionError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -89,6 +89,21 @@ impl Client {
     /// Drops the socket as a bad network would; the client connects again by itself.
     fn drop_socket(&self) {
         self.client.drop_socket();
+    }
+
+    /// What this session has counted until now: {"sent", "lost", "received"}, each {row of the message table: count}.
+    /// What was received stands under its row where the cluster measures, else under 0.
+    fn counts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let counts = self.client.counts();
+        let dict = PyDict::new(py);
+        for (name, of) in [("sent", counts.sent), ("lost", counts.lost), ("received", counts.received)] {
+            let rows = PyDict::new(py);
+            for row in Row::ALL.iter().filter(|row| of[row.index()] > 0) {
+                rows.set_item(row.code(), of[row.index()])?;
+            }
+            dict.set_item(name, rows)?;
+        }
+        Ok(dict)
     }
 
     /// The player.

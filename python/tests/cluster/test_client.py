@@ -173,6 +173,7 @@ def test_a_new_mod_greets_its_first_player(start: Callable[..., Cluster], tmp_pa
         assert cluster.stop() == 0
         closed = json.loads(player.until('"closed"'))
         assert closed["uid"] == 7 and closed["reason"], closed
+        assert set(closed["counts"]) == {"sent", "lost", "received"} and closed["counts"]["sent"]["2"] >= 1, closed
         assert player.end() == 1
     finally:
         player.process.kill()

@@ -42,6 +42,8 @@ pub(crate) struct Clients {
     /// Sent, and known not to have reached the proxy: the session was ended meanwhile.
     pub(crate) lost: Counts,
     pub(crate) received: Counts,
+    /// Sent and received by those that run a mod in Python; they are in the others too.
+    pub(crate) in_python: Counts,
     /// Nanoseconds from send to arrival, with how many took so long.
     pub(crate) latency: BTreeMap<u8, BTreeMap<u64, u64>>,
 }
@@ -51,6 +53,8 @@ pub(crate) struct Clients {
 pub(crate) struct Books {
     pub(crate) reports: Vec<Report>,
     pub(crate) proxies: BTreeSet<NodeId>,
+    /// The nodes that run mods in Python.
+    pub(crate) python: BTreeSet<NodeId>,
     pub(crate) clients: Clients,
 }
 
@@ -65,6 +69,8 @@ pub(crate) struct Line {
     pub(crate) dropped: BTreeMap<String, u64>,
     pub(crate) under_way: u64,
     pub(crate) unaccounted: u64,
+    /// Sent by a mod in Python, or received by one.
+    pub(crate) in_python: u64,
     /// Nanoseconds.
     pub(crate) p50: Option<u64>,
     /// Nanoseconds.
@@ -111,6 +117,7 @@ impl Books {
             dropped,
             under_way: hops.under_way,
             unaccounted: left_over.max(hops.wrong),
+            in_python: self.in_python(row),
             p50: quantile(&latency, 0.5),
             p99: quantile(&latency, 0.99),
         }
@@ -187,6 +194,12 @@ impl Books {
             }
         }
         hops
+    }
+
+    fn in_python(&self, row: Row) -> u64 {
+        let is_python = |id: NodeId| self.python.contains(&id);
+        let sent = self.sum(|report| &report.sent, row, is_python);
+        sent + self.sum(|report| &report.delivered, row, is_python) + count(&self.clients.in_python, row)
     }
 
     fn sum(&self, of: impl Fn(&Report) -> &Counts, row: Row, at: impl Fn(NodeId) -> bool) -> u64 {
@@ -275,7 +288,7 @@ mod tests {
     }
 
     fn books(reports: Vec<Report>) -> Books {
-        Books { reports, proxies: [NodeId(PROXY)].into(), clients: Clients::default() }
+        Books { reports, proxies: [NodeId(PROXY)].into(), ..Books::default() }
     }
 
     #[test]

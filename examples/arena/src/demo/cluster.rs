@@ -6,6 +6,7 @@ use chappe_deploy::Deploy;
 use chappe_link::local::LocalLink;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde_json::Value;
 use std::fs::File;
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -15,9 +16,10 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 const DEPLOY: &str = include_str!("../../deploy.json");
-/// What stands in it for this program, and the first of its ports.
+/// What stands in it for this program, its ports, and where its mods are from.
 const PROGRAM: &str = "../../target/release/arena";
 const PORTS: [u16; 3] = [18380, 18381, 18382];
+const MODS: &str = env!("CARGO_MANIFEST_DIR");
 
 /// How long the cluster may take to be ready, and to end.
 const START: Duration = Duration::from_secs(20);
@@ -35,17 +37,11 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Starts it and waits until every node is ready.
-    pub(crate) fn start() -> Result<Cluster, String> {
+    /// Starts it and waits until every node is ready; without the nodes that have mods when it is `rust_only`.
+    pub(crate) fn start(rust_only: bool) -> Result<Cluster, String> {
         let dir = tempfile::Builder::new().prefix("arena-").tempdir().map_err(told("a directory"))?;
-        let program = std::env::current_exe().map_err(told("this program's own file"))?;
-        let program = serde_json::to_string(&program.display().to_string()).map_err(told("its name"))?;
-        let mut text = DEPLOY.replace(&format!("\"{PROGRAM}\""), &program);
-        for (port, free) in PORTS.iter().zip(free_ports()?) {
-            text = text.replace(&port.to_string(), &free.to_string());
-        }
         let file = dir.path().join("deploy.json");
-        std::fs::write(&file, text).map_err(told("deploy.json"))?;
+        std::fs::write(&file, own_deploy(rust_only)?).map_err(told("deploy.json"))?;
         let (deploy, _) = Deploy::load(&file).map_err(|errors| errors.to_string())?;
         let log = File::create(dir.path().join("cluster.log")).map_err(told("the log"))?;
         let supervisor = Command::new(std::env::current_exe().map_err(told("this program's own file"))?)
@@ -89,6 +85,11 @@ impl Cluster {
     pub(crate) fn proxy_urls(&self) -> Vec<String> {
         let proxies = self.deploy.nodes.iter().filter(|node| node.role == Role::Proxy);
         proxies.filter_map(|node| Some(format!("ws://{}:{}", node.ip, node.port?))).collect()
+    }
+
+    /// The nodes that run mods in Python.
+    pub(crate) fn python_nodes(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.deploy.nodes.iter().filter(|node| !node.mods.is_empty()).map(|node| NodeId(node.id))
     }
 
     /// The proxies' ids.
@@ -161,7 +162,12 @@ impl Cluster {
 
     /// Where its log stands while it runs.
     pub(crate) fn log_file(&self) -> PathBuf {
-        self.dir.path().join("cluster.log")
+        self.file_beside("cluster.log")
+    }
+
+    /// Where another file of this run stands.
+    pub(crate) fn file_beside(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
     }
 }
 
@@ -171,6 +177,26 @@ impl Drop for Cluster {
             let _ = self.end();
         }
     }
+}
+
+/// The demo's deploy.json: this program, free ports, and mods from where the example is.
+fn own_deploy(rust_only: bool) -> Result<String, String> {
+    let program = std::env::current_exe().map_err(told("this program's own file"))?;
+    let program = serde_json::to_string(&program.display().to_string()).map_err(told("its name"))?;
+    let mut text = DEPLOY.replace(&format!("\"{PROGRAM}\""), &program);
+    for (port, free) in PORTS.iter().zip(free_ports()?) {
+        text = text.replace(&port.to_string(), &free.to_string());
+    }
+    let mut deploy: Value = serde_json::from_str(&text).map_err(told("deploy.json"))?;
+    for group in deploy.as_object_mut().into_iter().flat_map(|groups| groups.values_mut()) {
+        let Some(entries) = group.as_array_mut() else { continue };
+        entries.retain(|entry| !rust_only || entry.get("mods").is_none());
+        let mods = entries.iter_mut().filter_map(|entry| entry.get_mut("mods")?.as_array_mut());
+        for dir in mods.flatten() {
+            *dir = format!("{MODS}/{}", dir.as_str().unwrap_or_default()).into();
+        }
+    }
+    Ok(deploy.to_string())
 }
 
 /// All are held at once, so that they are three.

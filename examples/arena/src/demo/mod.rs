@@ -4,6 +4,7 @@
 pub(crate) mod account;
 mod cluster;
 mod kill;
+mod players;
 mod progress;
 mod rest;
 mod signals;
@@ -16,6 +17,7 @@ use crate::bot::{Bot, Habit};
 use clap::Parser;
 use cluster::Cluster;
 use kill::Kill;
+use players::Players;
 use progress::Progress;
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -51,6 +53,9 @@ struct Args {
     /// Each row must happen at least so often between different processes
     #[arg(long, default_value_t = 100)]
     least: u64,
+    /// Leave out the nodes and players that run mods in Python
+    #[arg(long)]
+    rust_only: bool,
 }
 
 /// Runs the demo.
@@ -74,7 +79,7 @@ pub(crate) fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn run(args: &Args) -> Result<Vec<String>, String> {
     let since = Instant::now();
-    let cluster = Cluster::start()?;
+    let cluster = Cluster::start(args.rust_only)?;
     let (count, log) = (cluster.deploy.nodes.len(), cluster.log_file());
     say(&format!(
         "{count} nodes, a process each, are ready after {:.1?} (log: {})",
@@ -82,6 +87,12 @@ fn run(args: &Args) -> Result<Vec<String>, String> {
         log.display()
     ));
     let (watch, end) = Watch::new();
+    let players = Players::start(&cluster)?;
+    if players.count() > 0 {
+        let nodes: Vec<String> = cluster.python_nodes().map(|node| node.to_string()).collect();
+        let (nodes, players) = (nodes.join(" and "), players.count());
+        say(&format!("       nodes {nodes} run mods in Python, and so do {players} of the players' clients"));
+    }
     let bots = start_bots(args.bots, &cluster.proxy_urls(), &watch)?;
     let kill = play(args, &cluster, &watch)?;
 
@@ -90,14 +101,15 @@ fn run(args: &Args) -> Result<Vec<String>, String> {
     for thread in bots {
         thread.join().map_err(|_| "a thread of bots panicked".to_owned())?;
     }
+    let mut faults = players.end(&watch);
     say("       all bots have logged out");
-    let mut faults = kill.faults();
+    faults.extend(kill.faults());
     let (books, wrong) = rest::books(&cluster, &watch)?;
     faults.extend(wrong);
     let lines = books.lines();
     say("");
     say(&table::draw(&lines));
-    faults.extend(table::faults(&lines, args.least));
+    faults.extend(table::faults(&lines, args.least, !args.rust_only));
     tell_of_bots(&watch);
     match cluster.stop() {
         Ok(took) => say(&format!("The cluster ended {took:.1?} after it was asked to.")),

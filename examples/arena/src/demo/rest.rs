@@ -47,6 +47,7 @@ pub(crate) fn books(cluster: &Cluster, watch: &Watch) -> Result<(Books, Vec<Stri
             let books = Books {
                 reports: reports.reports,
                 proxies: cluster.proxies().collect(),
+                python: cluster.python_nodes().collect(),
                 clients: watch.clients(),
             };
             let is_balanced = books.lines().iter().all(|line| line.unaccounted == 0);

@@ -103,6 +103,16 @@ impl Watch {
         }
     }
 
+    /// As [`Watch::took_part`], of a client that runs a mod in Python.
+    pub(crate) fn took_part_in_python(&self, counts: &Counts) {
+        self.took_part(counts);
+        let mut books = self.lock();
+        for row in Row::ALL {
+            let of = counts.sent[row.index()] + counts.received[row.index()];
+            *books.clients.in_python.entry(row.code()).or_default() += of;
+        }
+    }
+
     /// A bot is somewhere else; with no server it is where it was.
     pub(crate) fn moved(&self, uid: u64, place: Place, server: Option<NodeId>) {
         let mut books = self.lock();

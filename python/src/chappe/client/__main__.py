@@ -15,6 +15,8 @@ from chappe import _core, logs, mods
 from chappe.client.bot import Bot
 
 CLOSED, NOT_LOADED, UNREACHABLE = 1, 2, 5
+LAST = 2.0
+"""Seconds of silence after which nothing is on its way any more."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -64,9 +66,13 @@ def main(arguments: Sequence[str]) -> int:
     say("ready", f"player {core.uid} is on server {core.server_id}, through proxy {core.proxy_id}", **player)
     bot.run()
     bot.leave()
+    while core.next_event(LAST) is not None:
+        pass  # what was on its way counts as well
+    counts = core.counts()
     if bot.closed is None:
-        say("ended", f"player {core.uid} has logged out", uid=core.uid)
+        say("ended", f"player {core.uid} has logged out", uid=core.uid, counts=counts)
         return 0
     reason, text = bot.closed
-    say("closed", f"the session of player {core.uid} is over: {reason}: {text}", uid=core.uid, reason=reason, message=text)
+    closed = f"the session of player {core.uid} is over: {reason}: {text}"
+    say("closed", closed, uid=core.uid, reason=reason, message=text, counts=counts)
     return CLOSED
