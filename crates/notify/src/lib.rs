@@ -26,6 +26,7 @@ mod run;
 mod runs;
 mod server;
 mod steps;
+pub mod tools;
 mod undecided;
 mod undo;
 

@@ -230,6 +230,11 @@ impl Desk {
         owners.retain(|_, owner| (owner.node, owner.incarnation) != (node, Some(incarnation)));
     }
 
+    /// A record is gone.
+    pub(super) fn forget_record(&self, uid: u64) {
+        self.0.claims.owners.borrow_mut().remove(&uid);
+    }
+
     /// Where a record belongs when it does not belong to `asker`.
     fn elsewhere(&self, asker: NodeId, uid: u64, owner: Option<Owner>) -> Result<Option<NodeId>, Refusal> {
         let (session, owner) = (self.0.master.session_of(uid), self.live_owner(owner));

@@ -125,12 +125,7 @@ impl Desk {
         self.register(row, method, may_ask, handler);
     }
 
-    /// Registers a method of `$store` for command-line tools.
-    fn serve_tool(&self, method: &'static str, handler: impl Fn(&Desk, Call<'_>) + 'static) {
-        let may_ask = |desk: &Desk, from: NodeId| desk.0.master.is_tool(from) || from == desk.0.node.id();
-        self.register(Row::Internal, method, may_ask, handler);
-    }
-
+    /// Registers a method of `$store` under one row, for those who may ask.
     fn register(
         &self,
         row: Row,

@@ -33,12 +33,7 @@ struct For {
 
 impl Desk {
     pub(super) fn serve_routes(&self) {
-        self.serve(Row::Notify, "route", |desk, call| {
-            if desk.0.master.is_recovering() || !desk.0.held.plain.borrow().is_empty() {
-                return desk.hold(call.raw());
-            }
-            desk.route(call.raw());
-        });
+        self.serve(Row::Notify, "route", |desk, call| desk.take_plain(call.raw()));
         self.serve(Row::SendTo, "send_to", |desk, call| {
             let uid = match args::<For>(&call) {
                 Ok(For { uid }) => uid,
@@ -64,9 +59,17 @@ impl Desk {
         });
     }
 
+    /// Takes a plain notification, an encoded [`Plain`]: it goes on at once, or when all sessions are known.
+    pub(super) fn take_plain(&self, plain: &[u8]) {
+        if self.0.master.is_recovering() || !self.0.held.plain.borrow().is_empty() {
+            return self.hold(plain);
+        }
+        self.route(plain);
+    }
+
     /// Passes a plain notification, an encoded [`Plain`], on to where its player is. An offline player's goes to the
     /// server that has the record, else to the first game server.
-    pub(super) fn route(&self, plain: &[u8]) {
+    fn route(&self, plain: &[u8]) {
         let Ok(For { uid }) = value::decode(plain) else {
             return self.0.node.stats().dropped(Row::Notify, Reason::BadData);
         };
