@@ -9,26 +9,18 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 use std::fmt;
 use std::rc::Rc;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
-/// When the call into Python that runs now began, in milliseconds of [`clock`]; 0 when none does. Read by the
-/// watchdog, from its own thread; there is one node in a process.
-static BUSY_SINCE: AtomicU64 = AtomicU64::new(0);
+/// Counts the ends of calls into Python: odd while one runs. Read by the watchdog, from its own thread, which keeps the
+/// time: a clock would cost each call more than all else here. There is one node in a process, and one thread that
+/// writes.
+static CALLS: AtomicU64 = AtomicU64::new(0);
 
-/// Milliseconds since the first call, and never 0.
-fn clock() -> u64 {
-    static START: OnceLock<Instant> = OnceLock::new();
-    u64::try_from(START.get_or_init(Instant::now).elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1
-}
-
-/// The number that names the call into Python that runs now, and for how many milliseconds it has; None when none
-/// does.
+/// The number that names the call into Python that runs now; None when none does.
 #[pyfunction]
-pub(crate) fn busy() -> Option<(u64, u64)> {
-    let since = BUSY_SINCE.load(Ordering::Relaxed);
-    (since != 0).then(|| (since, clock().saturating_sub(since)))
+pub(crate) fn busy() -> Option<u64> {
+    let calls = CALLS.load(Ordering::Relaxed);
+    (calls % 2 == 1).then_some(calls)
 }
 
 /// Marks that a handler runs; calls inside calls count as the outermost.
@@ -36,9 +28,10 @@ struct Busy(bool);
 
 impl Busy {
     fn enter() -> Busy {
-        let is_outermost = BUSY_SINCE.load(Ordering::Relaxed) == 0;
+        let calls = CALLS.load(Ordering::Relaxed);
+        let is_outermost = calls % 2 == 0;
         if is_outermost {
-            BUSY_SINCE.store(clock(), Ordering::Relaxed);
+            CALLS.store(calls.wrapping_add(1), Ordering::Relaxed);
         }
         Busy(is_outermost)
     }
@@ -47,7 +40,7 @@ impl Busy {
 impl Drop for Busy {
     fn drop(&mut self) {
         if self.0 {
-            BUSY_SINCE.store(0, Ordering::Relaxed);
+            CALLS.store(CALLS.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         }
     }
 }

@@ -145,17 +145,18 @@ impl System {
             self.system.request_raw(row, to, (module, method), &args, timeout, None);
             return Ok(());
         };
-        let (deliver, about) = (self.deliver.clone(), format!("callback of {module}.{method}"));
+        let (deliver, about) = (self.deliver.clone(), ["callback of ", module, ".", method].concat());
         let finish = move |reply: chappe::Reply<'_>| {
-            let reply = reply.and_then(|data| data.parse::<In>().map_err(chappe::Failure::from));
-            deliver.run(&about, |py| match reply {
-                Ok(data) => callback.call1(py, (true, data.0)).map(drop),
-                Err(failure) if reasons => {
-                    callback.call1(py, (false, (failure.reason.as_str(), failure.message))).map(drop)
-                }
-                Err(failure) => {
-                    tracing::info!(request = about, %failure, "a request came to nothing");
-                    callback.call1(py, (false, py.None())).map(drop)
+            deliver.run(&about, |py| {
+                match reply.and_then(|data| data.parse::<In>().map_err(chappe::Failure::from)) {
+                    Ok(data) => callback.call1(py, (true, data.0)).map(drop),
+                    Err(failure) if reasons => {
+                        callback.call1(py, (false, (failure.reason.as_str(), failure.message))).map(drop)
+                    }
+                    Err(failure) => {
+                        tracing::info!(request = about, %failure, "a request came to nothing");
+                        callback.call1(py, (false, py.None())).map(drop)
+                    }
                 }
             });
         };
@@ -168,18 +169,20 @@ impl System {
         let (row, deliver, responders) = (row_of(row)?, self.deliver.clone(), self.responders.clone());
         let name = format!("{module}.{method}");
         self.system.register(row, module, method, move |call| {
-            let (from, args) = (call.from().0, call.args::<In>());
+            let from = call.from().0;
             // Made into text only for a handler that raises.
             let about = About { name: &name, from };
-            let args = match args {
-                Ok(args) => args.0,
-                Err(error) => return call.fail(chappe::Reason::BadData, &error.to_string()),
-            };
-            let id = responders.keep(call.into_responder());
-            let went_well = deliver.run(&about, |py| handler.call1(py, (from, id, args)).map(drop));
-            if !went_well {
-                responders.fail(id, &about);
-            }
+            // The interpreter is taken once, for the data and the handler.
+            Python::attach(|_| {
+                let args = match call.args::<In>() {
+                    Ok(args) => args.0,
+                    Err(error) => return call.fail(chappe::Reason::BadData, &error.to_string()),
+                };
+                let id = responders.keep(call.into_responder());
+                if !deliver.run(&about, |py| handler.call1(py, (from, id, args)).map(drop)) {
+                    responders.fail(id, &about);
+                }
+            });
         });
         Ok(())
     }
