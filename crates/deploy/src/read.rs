@@ -21,8 +21,21 @@ const GROUPS: [Role; 5] = [Role::Master, Role::Proxy, Role::Lobby, Role::Game, R
 /// The keys at the top that are neither groups nor times.
 const KEYS: [&str; 5] = ["cluster", "data_dir", "engine", "limits", "measure"];
 
-/// The databases of Python mods: kept as they are, for the Python package to read.
-const DATABASES: [&str; 6] = ["mysql", "redis", "mongo", "extra_mysql", "extra_redis", "extra_mongo"];
+/// What Python mods ask for, databases above all: kept as it is, for the Python package to read.
+const FOR_MODS: [&str; 12] = [
+    "mysql",
+    "redis",
+    "mongo",
+    "extra_mysql",
+    "extra_redis",
+    "extra_mongo",
+    "apolloid",
+    "game_id",
+    "game_key",
+    "gas_server_url",
+    "review_stage",
+    "log_debug_level",
+];
 
 /// The file's bytes as text.
 pub(crate) fn utf8<'b>(bytes: &'b [u8], file: &str) -> Result<&'b str, DeployErrors> {
@@ -88,7 +101,7 @@ fn unknown_keys(fields: &Fields<'_>, report: &mut Report<'_>) -> Extra {
     let roles: Vec<&str> = GROUPS.iter().map(|role| role.as_str()).collect();
     let mut known = roles.clone();
     known.extend(KEYS);
-    known.extend(DATABASES);
+    known.extend(FOR_MODS);
     known.extend(Timing::KEYS);
     let is_known = |member: &&Member| known.contains(&member.key.as_str());
     let strangers: Vec<&Member> = fields.members.iter().filter(|member| !is_known(member)).collect();
@@ -99,8 +112,8 @@ fn unknown_keys(fields: &Fields<'_>, report: &mut Report<'_>) -> Extra {
         known.push(&member.key);
     }
     let mut extra = fields.unknown(&known, report);
-    let databases = fields.members.iter().filter(|member| DATABASES.contains(&member.key.as_str()));
-    extra.extend(databases.map(|member| (member.key.clone(), member.value.to_plain())));
+    let for_mods = fields.members.iter().filter(|member| FOR_MODS.contains(&member.key.as_str()));
+    extra.extend(for_mods.map(|member| (member.key.clone(), member.value.to_plain())));
     extra
 }
 

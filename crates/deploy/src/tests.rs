@@ -205,9 +205,10 @@ fn the_last_of_two_equal_keys_counts_and_unknown_ones_are_kept() {
 }
 
 #[test]
-fn the_databases_of_mods_are_not_taken_for_mistakes() {
+fn what_mods_ask_for_is_not_taken_for_a_mistake() {
     let (deploy, warnings) = read(
-        r#"{"master": {"serverid": 1}, "proxy": [], "lobby": [{"serverid": 2}], "mysql": {"host": "db"}, "extra_redis": {}}"#,
+        r#"{"master": {"serverid": 1}, "proxy": [], "lobby": [{"serverid": 2}], "mysql": {"host": "db"}, "extra_redis": {},
+            "game_key": "k", "review_stage": 0, "log_debug_level": true}"#,
     );
     assert_eq!(deploy.extra["mysql"]["host"], "db");
     assert!(warnings.iter().all(|warning| !warning.to_string().contains("unknown key")), "{warnings:?}");

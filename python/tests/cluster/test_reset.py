@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from chappe import _core
+
 from .cluster import Cluster
 from .net import deploy, run, until
 
@@ -37,6 +39,20 @@ def test_the_master_resets_a_lobby_and_hears_when_it_is_back(start: Start) -> No
     assert run(cluster, "master", "masterManager.GetAllResetingServers()") == []
     run(cluster, "service", "serviceManager.ResetServer(99)")
     cluster.line("ResetServer: ", "99")
+
+
+def test_a_client_cannot_reset_a_lobby(start: Start) -> None:
+    cluster = start(deploy()).ready()
+    client = _core.Client(f"ws://127.0.0.1:{cluster.ws}", 7)
+    here = client.server_id
+    for data in ({}, [], None, {"from": 1}):
+        client.notify_to_server("chappe", "apollo", "Reset", data)
+        client.notify_to_service_node(30, "chappe", "apollo", "Ops", data)
+    client.notify_to_server("net", "netClient", "Known", {"last": True})
+    until(cluster, here, "any(one[0] == 'called' and one[1][0].get('last') for one in heard)")
+    client.logout()
+    cluster.stop()
+    assert not any("ResetServer" in line or "a handler raised" in line for line in cluster.output)
 
 
 def test_a_node_that_is_stopped_by_its_own_mod_is_not_started_again(start: Start) -> None:
