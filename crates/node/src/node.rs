@@ -5,8 +5,8 @@ use crate::control::Session;
 use crate::gate::Gate;
 use crate::listeners::Listeners;
 use crate::local::Local;
-use crate::peer::Peer;
 use crate::passage::Passage;
+use crate::peer::Peer;
 use crate::players::Players;
 use crate::rpc::{Methods, Waiter};
 use crate::waiting::Waiting;
@@ -86,6 +86,7 @@ pub(crate) struct Inner {
     /// Modules registered beyond the declared ones.
     pub(crate) announced_modules: RefCell<FxHashSet<String>>,
     pub(crate) on_own_state: RefCell<Option<Rc<dyn Fn()>>>,
+    pub(crate) after_master_request: RefCell<Option<Rc<dyn Fn()>>>,
     pub(crate) on_hello: RefCell<Option<HelloHook>>,
     pub(crate) on_peer_lost: RefCell<Option<PeerHook>>,
     pub(crate) sessions: RefCell<Option<SessionsHook>>,
@@ -140,6 +141,7 @@ impl Node {
             announced: RefCell::default(),
             announced_modules: RefCell::default(),
             on_own_state: RefCell::default(),
+            after_master_request: RefCell::default(),
             on_hello: RefCell::default(),
             on_peer_lost: RefCell::default(),
             sessions: RefCell::default(),

@@ -184,6 +184,8 @@ impl Node {
     /// As [`Node::request`], as a future of the answer decoded as `R`.
     ///
     /// # Errors
+    /// `WouldDeadlock` when it is awaited in the run that asked (see [`Node::in_run`]); the request still leaves with the
+    /// run. Else
     /// The [`Failure`]: the reason of the outcome, or `BadData` when the arguments cannot be sent or the answer
     /// is not of that form.
     pub fn ask<T: Serialize + ?Sized, R: DeserializeOwned + 'static>(
@@ -199,10 +201,23 @@ impl Node {
         let sent = self.0.encode("args", args, |bytes| {
             self.start_request(row, to, target, bytes, timeout, Some(waiter));
         });
+        // What a run asks leaves when the run has ended: who awaits it in the run would wait for themselves.
+        let (node, own) = (self.clone(), self.current_run().filter(|_| row != Row::Internal));
         async move {
             sent?;
-            poll_fn(|cx| slot.poll(cx)).await
+            poll_fn(|cx| match slot.poll(cx) {
+                Poll::Pending if own.is_some() && node.current_run() == own => Poll::Ready(Err(own_output())),
+                polled => polled,
+            })
+            .await
         }
+    }
+
+    /// For Snipe's `cacheNotify` (snipe.md section 1): `hook` is called when a request to the master has been sent, other
+    /// than the runtime's own and `cacheNotify`s, so that what waits for one travels behind it. Replaces the hook before.
+    pub fn after_master_request(&self, hook: impl Fn() + 'static) {
+        let before = self.0.after_master_request.borrow_mut().replace(Rc::new(hook));
+        drop(before);
     }
 
     /// Sends a request whose arguments are MessagePack already. Without a callback no answer is wanted. Arguments over
@@ -238,4 +253,10 @@ impl Node {
         }
         node.route_request(&Outgoing { row, to, module, target: &target, args, now, timeout }, waiter);
     }
+}
+
+fn own_output() -> Failure {
+    let text =
+        "the answer is awaited by the handler that asked, and what a handler sends leaves after its commit";
+    Failure::new(chappe_wire::Reason::WouldDeadlock, text)
 }

@@ -220,7 +220,18 @@ impl Inner {
         };
         if let Err(reason) = posted {
             let waiter = self.pending.borrow_mut().answer(id, to);
-            self.fail_later(waiter, request.row, reason, format!("the request to node {to} was not sent"));
+            return self.fail_later(
+                waiter,
+                request.row,
+                reason,
+                format!("the request to node {to} was not sent"),
+            );
+        }
+        if to == self.config.master && !matches!(request.row, Row::Internal | Row::CacheNotify) {
+            let hook = self.after_master_request.borrow().clone();
+            if let Some(hook) = hook {
+                hook();
+            }
         }
     }
 

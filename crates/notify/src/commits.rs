@@ -180,7 +180,10 @@ impl Server {
         let commit = NodeCommit { commit, kept: kept.iter().map(|(_, id, _)| *id).collect() };
         let answered = move |reply: Result<Data<'_>, Failure>| match reply.map(Data::parse::<CommitReply>) {
             Ok(Ok(reply)) => server.decide(number, reply),
-            Err(failure) if failure.reason == Reason::StoreUnavailable => server.undo_unavailable(number),
+            Err(failure) if failure.reason == Reason::StoreUnavailable => {
+                server.undo_unavailable(number);
+                server.0.decided.notify_waiters();
+            }
             Ok(Err(_)) | Err(_) => server.find_out(number, id),
         };
         let to = (STORE, "commit");
@@ -210,6 +213,11 @@ impl Server {
     }
 
     fn decide(&self, number: u64, reply: CommitReply) {
+        self.decide_as(number, reply);
+        self.0.decided.notify_waiters();
+    }
+
+    fn decide_as(&self, number: u64, reply: CommitReply) {
         match reply {
             CommitReply::Committed { pushes_dropped } => {
                 for _ in 0..pushes_dropped {

@@ -118,10 +118,18 @@ pub enum NotifyError {
         who: &'static str,
     },
     /// The handler waits for a record that it owns itself.
-    #[error("player {uid} is owned by the handler that waits for them")]
+    #[error("WouldDeadlock: player {uid} is owned by the handler that waits for them")]
     WouldDeadlock {
         /// Whose record.
         uid: u64,
+    },
+    /// The handler waits for the answer to what it sends itself, which leaves after its commit.
+    #[error(
+        "WouldDeadlock: {call} is awaited in the handler that calls it, and leaves after that handler's commit"
+    )]
+    WouldWait {
+        /// The call's name.
+        call: &'static str,
     },
     /// The handler has ended; what it was given is of no use any more.
     #[error("{call} on player {uid} after the handler has ended")]

@@ -9,8 +9,10 @@ use crate::{HandlerError, NotifyError, Params, Player, Server};
 use chappe_node::{Call, Failure, State, To};
 use chappe_store::{NewNotification, Sender};
 use chappe_wire::{NodeId, Reason, Role, Row, Value, value};
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
@@ -75,11 +77,11 @@ impl Server {
         Ok(())
     }
 
-    /// `cacheRequest({_type, ...})` (mechanism 9): the master's module method returns the answer. Not to be awaited in a
-    /// handler that the answer is not needed in: what a handler sends leaves after its commit.
+    /// `cacheRequest({_type, ...})` (mechanism 9): the master's module method returns the answer.
     ///
     /// # Errors
-    /// [`NotifyError::BadMessage`] as a failure; `noHandler`; the failure of the request.
+    /// [`NotifyError::BadMessage`] as a failure; the failure of the request; [`NotifyError::WouldDeadlock`] when it is
+    /// awaited in a handler on a player: what that sends leaves after its commit. It leaves all the same.
     pub fn cache_request(&self, record: Value) -> impl Future<Output = Result<Value, HandlerError>> + use<> {
         let asked = self.to_node("cacheRequest", record).map(|bytes| {
             let (told, answered) = oneshot::channel();
@@ -89,12 +91,14 @@ impl Server {
             };
             let (row, to) = (Row::CacheRequest, (NOTIFY, "cache_request"));
             self.0.node.request_raw(row, To::Master, to, &bytes, ASK, Some(Box::new(callback)));
-            self.flush_cache();
             answered
         });
+        let run = self.0.current.borrow().clone();
+        let server = self.clone();
         async move {
             let gone = |_| HandlerError::failed("the request was undone with its handler");
-            asked?.await.map_err(gone)?.map_err(HandlerError::from)
+            let answer = server.not_in(run, "cacheRequest", asked?).await?;
+            answer.map_err(gone)?.map_err(HandlerError::from)
         }
     }
 
@@ -136,16 +140,16 @@ impl Server {
         nodes.get(((drawn >> 33) as usize).checked_rem(nodes.len())?).copied()
     }
 
-    /// `server.sendTo(uid, {_type, ...})` (mechanism 8): a response for a player on any game server. It leaves with the
-    /// handler's commit; do not await it in the handler.
+    /// `server.sendTo(uid, {_type, ...})` (mechanism 8): a response for a player on any game server.
     ///
     /// # Errors
-    /// `userNotOnline` when the player is nowhere; [`NotifyError::BadMessage`] as a failure.
+    /// `userNotOnline` when the player is nowhere; else as [`Server::cache_request`].
     pub fn send_to(&self, uid: u64, record: Value) -> impl Future<Output = Result<(), HandlerError>> + use<> {
         let message = Message::read("sendTo", record).and_then(|message| message.plain("sendTo"));
         let sent = message.map(|message| self.send_message(uid, message.record));
+        let (server, run) = (self.clone(), self.0.current.borrow().clone());
         async move {
-            match sent?.await {
+            match server.not_in(run, "sendTo", sent?).await? {
                 Ok(Err(failure)) if failure.reason == Reason::PlayerOffline => {
                     Err(HandlerError::refuse("userNotOnline"))
                 }
@@ -204,6 +208,25 @@ impl Server {
             }
             result.unwrap_or_else(|_| Err(HandlerError::failed("the record went to another server")))
         }
+    }
+
+    /// Waits for `answer`, unless that is done in the run which asked for it: then it would wait for itself.
+    async fn not_in<F: Future + Unpin>(
+        &self,
+        run: Option<Rc<Run>>,
+        call: &'static str,
+        mut answer: F,
+    ) -> Result<F::Output, NotifyError> {
+        poll_fn(|cx| match Pin::new(&mut answer).poll(cx) {
+            Poll::Ready(answer) => Poll::Ready(Ok(answer)),
+            Poll::Pending => {
+                let current = self.0.current.borrow();
+                let is_own =
+                    run.as_ref().zip(current.as_ref()).is_some_and(|(own, now)| Rc::ptr_eq(own, now));
+                if is_own { Poll::Ready(Err(NotifyError::WouldWait { call })) } else { Poll::Pending }
+            }
+        })
+        .await
     }
 
     fn check_deadlock(&self, uid: u64, run: Option<&Run>) -> Result<(), NotifyError> {

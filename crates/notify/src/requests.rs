@@ -9,8 +9,8 @@ use crate::steps::{self, NO_HANDLER};
 use crate::{HandlerError, NotifyError, Params, Server};
 use chappe_node::{Event, To};
 use chappe_store::NewAnswer;
-use chappe_wire::client::{REQUEST, REQUEST_NAMESPACE, REQUEST_SYSTEM, RESPONSE};
-use chappe_wire::{PlayerId, PushTo, Reason, Row, Value, value};
+use chappe_wire::client::{ERROR_FIELD, KIND_FIELD, NOTIFY_FIELD, Names, REQUEST_FIELD};
+use chappe_wire::{PlayerId, Reason, Row, Value, value};
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::time::sleep;
@@ -26,7 +26,8 @@ impl Server {
     pub(crate) fn serve_requests(&self) {
         let server = self.clone();
         let node = self.0.node.clone();
-        node.listen(REQUEST_NAMESPACE, REQUEST_SYSTEM, REQUEST, 0, move |event| server.on_request(event));
+        let Names { namespace, system, event } = Names::REQUEST;
+        node.listen(namespace, system, event, 0, move |event| server.on_request(event));
     }
 
     fn on_request(&self, event: Event<'_>) {
@@ -35,12 +36,12 @@ impl Server {
             Ok(fields) if fields.as_map().is_some() => fields,
             Ok(_) | Err(_) => return self.0.node.stats().count("bad_requests"),
         };
-        let id = match fields.field("_request") {
+        let id = match fields.field(REQUEST_FIELD) {
             Some(Value::Str(id)) if id.len() <= ID => Some(id.clone()),
             Some(Value::Int(id)) => Some(id.to_string()),
             _ => None,
         };
-        let Some(kind) = fields.field("_type").and_then(Value::as_str).map(str::to_owned) else {
+        let Some(kind) = fields.field(KIND_FIELD).and_then(Value::as_str).map(str::to_owned) else {
             return self.tell_error(
                 origin.uid,
                 "",
@@ -51,7 +52,7 @@ impl Server {
         // Names that begin with `_` belong to the runtime.
         let Value::Map(pairs) = fields else { return };
         let own = pairs.into_iter().filter(|(key, _)| key.as_str().is_none_or(|name| !name.starts_with('_')));
-        let mut pairs: Vec<_> = vec![("_type".into(), kind.as_str().into())];
+        let mut pairs: Vec<_> = vec![(KIND_FIELD.into(), kind.as_str().into())];
         pairs.extend(own);
         let params = Value::Map(pairs);
         let is_known = self.0.modules.borrow().request(&kind).is_some();
@@ -193,12 +194,9 @@ impl Server {
         let (pushes, up_to) = self.take_pushes(uid);
         let Value::Map(mut fields) = fields else { return };
         if !pushes.is_empty() {
-            fields.push(("serverNotify".into(), Value::List(pushes)));
+            fields.push((NOTIFY_FIELD.into(), Value::List(pushes)));
         }
-        let topic = [REQUEST_NAMESPACE, REQUEST_SYSTEM, RESPONSE].join("\0");
-        let to = epoch.to_le_bytes();
-        let data = Value::Map(fields);
-        if let Err(error) = node.push(row, player.proxy, PushTo::Epochs(&to), topic.as_bytes(), &data) {
+        if let Err(error) = node.respond_to_player(player.id, &Value::Map(fields)) {
             tracing::warn!(node = %node.id(), player = uid, %error, "a response was not sent");
         }
         if let Some(up_to) = up_to {
@@ -297,7 +295,7 @@ impl Server {
 
 fn error_fields(kind: &str, id: Option<&str>, error: &HandlerError) -> Value {
     let mut fields = head(kind, id);
-    fields.push(("errorCode".into(), error.code().into()));
+    fields.push((ERROR_FIELD.into(), error.code().into()));
     if error.text() != error.code() {
         // What went wrong inside is for the log.
         let text = if error.is_refusal() { error.text() } else { "the handler failed" };
@@ -307,8 +305,8 @@ fn error_fields(kind: &str, id: Option<&str>, error: &HandlerError) -> Value {
 }
 
 fn head(kind: &str, id: Option<&str>) -> Vec<(Value, Value)> {
-    let mut head = vec![("_type".into(), kind.into())];
-    head.extend(id.map(|id| ("_request".into(), id.into())));
+    let mut head = vec![(KIND_FIELD.into(), kind.into())];
+    head.extend(id.map(|id| (REQUEST_FIELD.into(), id.into())));
     head
 }
 

@@ -21,10 +21,21 @@ impl Server {
     /// Starts what may start on a player's record.
     pub(crate) fn pump(&self, uid: u64) {
         self.0.to_pump.borrow_mut().push_back(uid);
-        if self.0.is_pumping.replace(true) {
-            // Whoever is at it comes to this one as well.
+        if self.0.current.borrow().is_some() {
+            // Another player's handler does not run inside of this one.
+            let server = self.clone();
+            self.0.node.spawn(async move { server.pump_all() });
             return;
         }
+        self.pump_all();
+    }
+
+    fn pump_all(&self) {
+        if self.0.is_pumping.replace(true) {
+            // Whoever is at it comes to all.
+            return;
+        }
+        let pumping = Pumping(self);
         loop {
             let next = self.0.to_pump.borrow_mut().pop_front();
             let Some(uid) = next else { break };
@@ -33,7 +44,7 @@ impl Server {
             }
             self.see_quiet(uid);
         }
-        self.0.is_pumping.set(false);
+        drop(pumping);
     }
 
     fn next_job(&self, uid: u64) -> Option<Rc<Job>> {
@@ -120,6 +131,15 @@ impl Server {
     fn panicked(&self, run: &Run) -> HandlerError {
         self.0.node.stats().count("handler_panics");
         HandlerError::failed(format!("the handler of {} panicked", run.job))
+    }
+}
+
+/// Ends a round over the queues, however it ends.
+struct Pumping<'a>(&'a Server);
+
+impl Drop for Pumping<'_> {
+    fn drop(&mut self) {
+        self.0.0.is_pumping.set(false);
     }
 }
 

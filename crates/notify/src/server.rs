@@ -14,6 +14,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
+use tokio::sync::Notify;
 
 /// Periods and bounds.
 #[derive(Debug, Clone)]
@@ -56,6 +57,8 @@ pub(crate) struct Inner {
     pub(crate) modules: RefCell<Modules>,
     pub(crate) records: RefCell<FxHashMap<u64, Held>>,
     pub(crate) undecided: RefCell<Undecided>,
+    /// Told when one of them is decided.
+    pub(crate) decided: Notify,
     /// Steps that were given to this node and are not done: each is taken once.
     pub(crate) steps: RefCell<FxHashSet<(NotificationId, Step)>>,
     /// The run on whose behalf code runs now.
@@ -89,6 +92,7 @@ impl Server {
             modules: RefCell::default(),
             records: RefCell::default(),
             undecided: RefCell::default(),
+            decided: Notify::new(),
             steps: RefCell::default(),
             current: RefCell::default(),
             to_pump: RefCell::default(),
@@ -99,6 +103,13 @@ impl Server {
             drawn: Cell::new(node.config().incarnation),
             last_id: Cell::new(0),
         }));
+        let hook = server.clone();
+        node.after_master_request(move || hook.flush_cache());
+        let hook = server.clone();
+        node.on_leave(move || {
+            let server = hook.clone();
+            Box::pin(async move { server.all_decided().await })
+        });
         server.serve("deliver", Row::Internal, Server::on_deliver);
         server.serve_rows("event", &[Row::SlaveNotify, Row::NotifyAll], Server::on_event);
         if node.config().role.is_server() {
@@ -135,6 +146,17 @@ impl Server {
     /// How many handler runs wait for their commits.
     pub fn undecided(&self) -> usize {
         self.0.undecided.borrow().len()
+    }
+
+    /// Resolves when no handler run waits for its commit.
+    pub async fn all_decided(&self) {
+        loop {
+            let decided = self.0.decided.notified();
+            if self.undecided() == 0 {
+                return;
+            }
+            decided.await;
+        }
     }
 
     pub(crate) fn next_commit(&self) -> CommitId {
