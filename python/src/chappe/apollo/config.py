@@ -33,7 +33,7 @@ class CommonConfig:
                 self._add(role, entry, types)
 
     def _add(self, role: str, entry: Mapping[str, Any], types: Mapping[int, tuple[str, str]]) -> None:
-        first, count = entry.get("serverid"), entry.get("num", 1)
+        first, count = entry.get("serverid"), entry.get("num") or 1
         if type(first) is not int or type(count) is not int:
             return
         mods = _names(entry.get("mods"))

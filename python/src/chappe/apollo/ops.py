@@ -10,6 +10,7 @@ import itertools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from chappe.apollo.callables import check
@@ -88,7 +89,7 @@ class Ops:
             nodes.discard(node)
         for url in urls:
             if url not in self._nodes:
-                self._runtime.node.register_http(url, lambda client, body, url=url: self._ask(url, client, body))
+                self._runtime.node.register_http(url, partial(self._ask, url))
             self._nodes.setdefault(url, set()).add(node)
 
     def _announce(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -146,7 +147,7 @@ class Runtime(BaseRuntime):
             for one in system.listeners((*ENGINE, event))
         ]
         for _, func in sorted(found, key=lambda one: one[0]):
-            self._guarded(f"event {event}", lambda func=func: func(dict(data)))
+            self._guarded(f"event {event}", partial(func, dict(data)))
         return bool(found)
 
     def post_http(self, call: str, server: int, key: str, url: str, body: str | bytes) -> None:

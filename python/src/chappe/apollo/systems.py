@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from chappe import _core
 from chappe._core import Listener, System
-from chappe.apollo import roles, unheard
+from chappe.apollo import roles
 from chappe.apollo.callables import check
 
 if TYPE_CHECKING:
