@@ -161,6 +161,11 @@ impl Server {
 
     /// `userExists(uid)`: whether anyone has ever logged in under that uid.
     ///
+    /// A handler that awaits it stays the owner of its record meanwhile, and is one run with one commit. A language whose
+    /// handlers cannot await keeps that: its handler has ended only when its callbacks have (the future that it gives to
+    /// [`Module::request`](crate::Module::request) resolves after the last one), so what they do on the same player, and
+    /// the response that they give, belong to the same run. A crash between the two then leaves nothing half done.
+    ///
     /// # Errors
     /// `handlerFailed` when the master or the store does not answer.
     pub fn user_exists(&self, uid: u64) -> impl Future<Output = Result<bool, HandlerError>> + use<> {
