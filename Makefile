@@ -8,7 +8,7 @@ PYTHON := $(CURDIR)/$(VENV)/bin/python
 PACKAGE := pyproject.toml Cargo.toml Cargo.lock $(shell find crates python/Cargo.toml python/rust python/src \
 	-name '*.rs' -o -name '*.toml' -o -name '*.py' -o -name '*.pyi')
 
-.PHONY: demo test packages lint unit deny vectors python fuzz demo-short bench clean
+.PHONY: demo test packages lint unit deny vectors python fuzz demo-short bench bench-python clean
 
 ## Builds everything, plays the arena with 200 bots for 20 s, and prints what became of every message. Two of its nodes
 ## and two of its players run mods in Python.
@@ -76,6 +76,13 @@ bench:
 	scripts/ensure-deb.sh nats-server redis-server
 	$(CARGO) build --release --locked -p chappe
 	$(CARGO) run --release --locked --manifest-path bench/Cargo.toml -- $(BENCH_ARGS)
+
+## Handlers in Python beside nats-py, in one run, and where the time of a handler call goes. About a minute.
+bench-python: $(VENV)/package
+	scripts/ensure-deb.sh nats-server
+	$(CARGO) build --release --locked -p chappe
+	$(PYTHON) -m pip install --quiet nats-py msgpack
+	$(PYTHON) bench/python.py $(BENCH_ARGS)
 
 clean:
 	$(CARGO) clean

@@ -19,9 +19,9 @@ import subprocess
 import sys
 import tempfile
 import time
-import timeit
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 NATS = Path(__file__).with_name("python_nats.py")
@@ -39,7 +39,7 @@ WORK = {
 }
 IN_FLIGHT, SIZE, WARMUP = 64, 64, 0.5
 
-Figure = dict[str, float]
+Figure = dict[str, Any]
 
 
 def chappe(work: str, seconds: float) -> Figure:
@@ -133,32 +133,6 @@ def nats_server() -> Iterator[int]:
             server.kill()
 
 
-def parts() -> dict[str, float]:
-    """What the steps of a handler call take by themselves, in microseconds."""
-    from chappe import _core
-
-    payload = b"x" * SIZE
-    packed = _core.encode(payload)
-
-    class System:
-        received = 0
-
-        def count(self, data: bytes) -> None:
-            if data:
-                self.received += 1
-
-    def best(call: str) -> float:
-        names = {"call": System().count, "packed": packed, "payload": payload, "core": _core}
-        return min(timeit.repeat(call, globals=names, number=100_000, repeat=5)) * 10
-
-    empty = best("core.busy")
-    return {
-        "MessagePack to Python": best("core.decode(packed)") - empty,
-        "the handler itself": best("call(payload)"),
-        "Python to MessagePack": best("core.encode(payload)") - empty,
-    }
-
-
 def main() -> int:
     """Measures, and prints the medians."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -177,7 +151,7 @@ def main() -> int:
     medians = {name: median(of) for name, of in runs.items()}
     rate = {name: of["per_second"] for name, of in medians.items()}
     ratios = {work: rate[f"chappe {work}"] / rate[f"nats-py {work}"] for work in WORK}
-    steps = parts()
+    steps = {work: dict(runs[f"chappe {work}"][-1]["steps_us"]) for work in ("event", "rpc")}
     if args.json:
         print(json.dumps({"figures": medians, "ratios": ratios, "steps_us": steps, "runs": runs}))
     else:
@@ -191,7 +165,7 @@ def median(runs: list[Figure]) -> Figure:
     return {key: statistics.median(run[key] for run in runs) for key in keys}
 
 
-def show(medians: dict[str, Figure], ratios: dict[str, float], steps: dict[str, float]) -> None:
+def show(medians: dict[str, Figure], ratios: dict[str, float], steps: dict[str, dict[str, float]]) -> None:
     """Prints it for people."""
     print(f"{'':24}{'per second':>12}{'CPU of the handler process':>30}")
     for name, of in medians.items():
@@ -199,13 +173,11 @@ def show(medians: dict[str, Figure], ratios: dict[str, float], steps: dict[str, 
         print(f"{name:24}{of['per_second']:12,.0f}{cpu}")
     for work, what in WORK.items():
         print(f"{what}: {ratios[work]:.1f} x nats-py (goal: {GOAL:.0f} x)")
-    for work, names in {"event": list(steps)[:2], "rpc": list(steps)}.items():
+    for work, taken in steps.items():
         whole = medians[f"chappe {work}"]["peer_cpu_us_per_op"]
         print(f"one handler call, {work}: {whole:.2f} us")
-        for name in names:
-            print(f"  {name:44}{steps[name]:8.2f} us")
-        rest = whole - sum(steps[name] for name in names)
-        print(f"  {'frames, queues, the way into Python, sockets':44}{rest:8.2f} us")
+        for name, micros in [*taken.items(), ("frames, queues, the way into Python, sockets", whole - sum(taken.values()))]:
+            print(f"  {name:44}{micros:8.2f} us")
 
 
 if __name__ == "__main__":

@@ -26,6 +26,8 @@ def test_no_figure_is_of_handlers_that_did_not_run(work: str) -> None:
     figure = json.loads(done.stdout.splitlines()[-1])
     assert (figure["kind"], figure["lost"]) == (work, 0)
     assert figure["per_second"] > 0
+    steps = [name for name, micros in figure["steps_us"] if micros > 0]
+    assert steps == ["MessagePack to Python", "the handler's own lines", "Python to MessagePack"][: 3 if work == "rpc" else 2]
 
 
 def test_python_handlers_are_not_promised_for_threads() -> None:

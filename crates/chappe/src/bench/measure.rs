@@ -20,7 +20,13 @@ pub(super) struct Figure {
     pub(super) peer_cpu_us_per_op: Option<f64>,
     /// Sent and never arrived, over the whole run.
     pub(super) lost: u64,
+    /// With `--python`: where the time of a handler call in the peer goes, step by step, in microseconds.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) steps_us: Vec<Step>,
 }
+
+/// A step of a handler call, and the microseconds that it takes by itself.
+pub(super) type Step = (String, f64);
 
 /// The part of a run that counts.
 #[derive(Debug, Clone, Copy)]
@@ -74,6 +80,7 @@ impl Tally {
             cpu_us_per_op: cpu.each(done),
             peer_cpu_us_per_op: cpu.each_at_peer(done),
             lost: self.lost,
+            steps_us: Vec::new(),
         }
     }
 }

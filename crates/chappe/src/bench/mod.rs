@@ -153,6 +153,13 @@ fn show(figure: &Figure, args: &WorkArgs, json: bool) {
     println!("  CPU each       {:>12}", micros(figure.cpu_us_per_op));
     println!("  of it, peer    {:>12}", micros(figure.peer_cpu_us_per_op));
     println!("  lost           {:>12}", figure.lost);
+    let (Some(whole), false) = (figure.peer_cpu_us_per_op, figure.steps_us.is_empty()) else { return };
+    println!("one handler call, CPU of its process: {whole:.2} us, of it");
+    let rest = whole - figure.steps_us.iter().map(|(_, us)| us).sum::<f64>();
+    let rest = ("frames, queues, the way into Python, sockets".to_owned(), rest);
+    for (step, us) in figure.steps_us.iter().chain([&rest]) {
+        println!("  {step:46}{us:8.2} us");
+    }
 }
 
 impl LinkName {

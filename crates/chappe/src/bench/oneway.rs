@@ -3,6 +3,7 @@
 
 use super::cluster::{MODULE, peer_id, with_peers};
 use super::measure::{Figure, meter};
+use super::python::steps;
 use super::{BenchResult, Programs, WorkArgs};
 use chappe_node::system::ServerSystem;
 use chappe_node::{Node, To};
@@ -54,6 +55,7 @@ pub(super) fn run(with: &Programs, args: &WorkArgs, peers: usize, python: bool) 
             cpu_us_per_op: used.each(arrived),
             peer_cpu_us_per_op: used.each_at_peer(arrived),
             lost,
+            steps_us: if python { steps(&node, "event", args.size).await? } else { Vec::new() },
         })
     })
 }

@@ -2,11 +2,15 @@
 
 use super::BenchResult;
 use super::cluster::{MODULE, peer_id};
+use super::measure::Step;
 use chappe_deploy::Deploy;
+use chappe_node::{Node, To};
+use chappe_wire::Row;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 const MOD: &str = include_str!("python_peer.py");
 
@@ -39,6 +43,13 @@ impl PythonPeer {
         command.args(args).arg("node").arg(&self.deploy).arg(peer_id(0).0.to_string());
         Ok(command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?)
     }
+}
+
+/// Asks the peer what the steps of a handler call take by themselves; it measures them now, with nothing under way.
+pub(super) async fn steps(node: &Node, kind: &str, size: usize) -> BenchResult<Vec<Step>> {
+    let method = (MODULE, "steps");
+    let limit = Duration::from_secs(60);
+    Ok(node.ask(Row::RequestToServiceMod, To::Module, method, &(kind, size), limit).await?)
 }
 
 impl Drop for PythonPeer {

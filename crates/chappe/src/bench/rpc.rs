@@ -2,6 +2,7 @@
 
 use super::cluster::{MODULE, with_peers};
 use super::measure::{Figure, Tally, Window, meter};
+use super::python::steps;
 use super::{BenchResult, HandlerArgs, Programs};
 use chappe_node::{Node, To};
 use chappe_wire::Row;
@@ -28,7 +29,10 @@ pub(super) fn run(with: &Programs, args: &HandlerArgs) -> BenchResult<Figure> {
             caller.await?;
         }
         let used = cpu.join().map_err(|_| "the meter failed")?;
-        let figure = tally.borrow().figure("rpc", &args, &used);
+        let mut figure = tally.borrow().figure("rpc", &args, &used);
+        if python {
+            figure.steps_us = steps(&node, figure.kind, args.size).await?;
+        }
         Ok(figure)
     })
 }
