@@ -11,6 +11,12 @@ pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8"
 
 /// Names in [`Report::named`] that go up and down.
 const GAUGES: [&str; 3] = ["queued_bytes", "unacknowledged", "pending_requests"];
+/// Those that only a master with a store has, each with what it says.
+const STORE: [(&str, &str); 3] = [
+    ("notifications_sent", "Notifications that nobody has acted on yet."),
+    ("notifications_decided", "Notifications whose sender is still to hear of the outcome."),
+    ("store_degraded", "1 while the store fails."),
+];
 
 /// Labels and their values, in order.
 type Labels<'a> = Vec<(&'a str, String)>;
@@ -71,8 +77,17 @@ pub(super) fn render(reports: &Reports, nodes: &[NodeInfo], online: usize) -> St
         page.metric(&format!("chappe_{gauge}"), "gauge", help, values);
     }
 
+    for (gauge, help) in STORE {
+        let value = |report: &'_ Report| Some((node_labels(report), *report.named.get(gauge)?));
+        let values: Vec<_> = reports.reports.iter().filter_map(value).collect();
+        if !values.is_empty() {
+            page.metric(&format!("chappe_{gauge}"), "gauge", help, values);
+        }
+    }
+
     let incidents = reports.reports.iter().flat_map(|report| {
-        let named = report.named.iter().filter(|(name, _)| !GAUGES.contains(&name.as_str()));
+        let is_gauge = |name: &str| GAUGES.contains(&name) || STORE.iter().any(|(gauge, _)| *gauge == name);
+        let named = report.named.iter().filter(move |(name, _)| !is_gauge(name));
         named.map(move |(name, count)| {
             let mut labels = node_labels(report);
             labels.push(("name", name.clone()));
@@ -140,6 +155,7 @@ mod tests {
         report.sent.insert(3, 5);
         report.dropped.push((16, Reason::NoProvider, 2));
         report.named.insert("failed_requests".into(), 2);
+        report.named.insert("notifications_sent".into(), 7);
         let missing = vec![(NodeId(7), Reason::DeadlineExceeded)];
         let reports = Reports { reports: vec![report], missing, left: vec![] };
         let page = render(&reports, &[], 4);
@@ -148,6 +164,7 @@ mod tests {
             "chappe_messages_total{node=\"20\",row=\"3\",call=\"NotifyToMaster\",direction=\"sent\"} 5",
             "chappe_dropped_total{node=\"20\",row=\"16\",call=\"RequestToService\",reason=\"NoProvider\"} 2",
             "chappe_incidents_total{node=\"20\",name=\"failed_requests\"} 2",
+            "chappe_notifications_sent{node=\"20\"} 7",
             "chappe_report_missing{node=\"7\",reason=\"DeadlineExceeded\"} 1",
         ] {
             assert!(page.lines().any(|found| found == line), "{line} is not in\n{page}");

@@ -226,10 +226,13 @@ impl InFlight {
     /// How many notifications to a player that life of a node is still to get.
     pub(crate) fn outstanding(&self, uid: u64, life: Life) -> usize {
         let Some(queue) = self.queues.get(&Target::Player(uid)) else { return 0 };
-        let elsewhere = queue.held.iter().filter(|(of, _)| **of != life).flat_map(|(_, held)| held.values());
-        let sent =
-            |id: &&NotificationId| self.flights.get(id).is_some_and(|flight| flight.step == Step::Sent);
-        queue.waiting.values().chain(elsewhere).filter(sent).count()
+        // What is on the way there and not accepted may not have come yet.
+        let is_to_come = |id: &&NotificationId| {
+            let flight = self.flights.get(id);
+            flight.is_some_and(|flight| flight.step == Step::Sent && flight.place != Place::Accepted(life))
+        };
+        let held = queue.held.values().flat_map(BTreeMap::values);
+        queue.waiting.values().chain(held).filter(is_to_come).count()
     }
 
     pub(crate) fn get(&self, id: NotificationId) -> Option<&Flight> {

@@ -167,10 +167,12 @@ impl Desk {
         NotificationId::new(self.0.node.config().incarnation, self.next_number())
     }
 
-    /// The halves of the numbers are apart: the same life of the node also has a servers' half, which counts from 0.
+    /// With the node's id in it, as the servers' half has it, and a bit that sets the two halves apart: both count in the
+    /// same life of the node.
     fn next_number(&self) -> u64 {
         self.0.numbers.set(self.0.numbers.get() + 1);
-        (1 << 63) | self.0.numbers.get()
+        let node = (self.0.node.id().0.cast_unsigned() & 0xFFFF) << 48;
+        node | 1 << 47 | self.0.numbers.get()
     }
 
     /// The time on the master's own clock.
@@ -200,7 +202,8 @@ impl Desk {
     fn note<T>(&self, result: &Result<T, StoreError>) {
         let is_degraded = match result {
             Ok(_) => false,
-            Err(StoreError::Corrupt(_)) => return,
+            // The one says nothing of the store as a whole, the other that it works as fast as it can.
+            Err(StoreError::Corrupt(_) | StoreError::Overloaded { .. }) => return,
             Err(error) => {
                 self.0.node.stats().count("store_failures");
                 if !self.0.is_degraded.get() {

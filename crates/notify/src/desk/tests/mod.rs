@@ -8,5 +8,6 @@ mod deadlines;
 mod dispatch;
 mod inflight;
 mod routes;
+mod soak;
 mod tools;
 mod world;

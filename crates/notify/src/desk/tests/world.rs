@@ -14,7 +14,7 @@ use chappe_wire::{NodeId, Reason, Role, Row, value};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -60,11 +60,14 @@ struct Switch {
     waker: Cell<Option<Waker>>,
 }
 
+/// What was handed over, with whose it is.
+pub(super) type Got = Rc<RefCell<Vec<(Option<u64>, Delivery)>>>;
+
 /// What a server's half would do, as far as these tests need it.
 #[derive(Clone, Default)]
 pub(super) struct Server {
     /// What it was handed, with whose it is.
-    pub(super) got: Rc<RefCell<Vec<(Option<u64>, Delivery)>>>,
+    pub(super) got: Got,
     /// What it was asked to let go of.
     pub(super) released: Rc<RefCell<Vec<Release>>>,
     pub(super) plain: Rc<RefCell<Vec<Plain>>>,
@@ -73,6 +76,9 @@ pub(super) struct Server {
     pub(super) refuses: Rc<Cell<u32>>,
     /// It never answers a release.
     pub(super) is_mute: Rc<Cell<bool>>,
+    /// It does what it is handed.
+    pub(super) acts: Rc<Cell<bool>>,
+    done: Rc<RefCell<BTreeSet<(NotificationId, Step)>>>,
 }
 
 pub(super) fn run(test: impl AsyncFnOnce(&mut World)) {
@@ -121,7 +127,8 @@ impl World {
         self.master = Some({
             let _entered = local.enter();
             let pause = || Box::new(|| Duration::from_millis(1));
-            let (store, _) = on_task(Box::new(store), Pace { before: pause(), after: pause() });
+            let (store, _) =
+                on_task(Box::new(store), Pace { before: pause(), after: pause(), answered: Box::new(|| ()) });
             let master = Master::attach(&node);
             let desk = Desk::attach(&master, store.clone());
             (master, desk, store)
@@ -312,13 +319,16 @@ impl World {
 
 impl Server {
     fn serve(&self, node: &Node) {
-        let it = self.clone();
+        let (it, own) = (self.clone(), node.clone());
         node.register(Row::Internal, NOTIFY, "deliver", move |call| {
             if it.refuses.get() > 0 {
                 it.refuses.set(it.refuses.get() - 1);
                 return call.fail(Reason::Overloaded, "not now");
             }
             let deliver: Deliver = call.args().unwrap();
+            if it.acts.get() {
+                deliver.steps.iter().for_each(|step| it.act(&own, step));
+            }
             it.got.borrow_mut().extend(deliver.steps.into_iter().map(|step| (deliver.uid, step)));
             let _ = call.respond(&());
         });
@@ -338,6 +348,38 @@ impl Server {
         let it = self.clone();
         node.register(Row::SendTo, NOTIFY, "send_to", move |call| {
             it.sent_to.borrow_mut().push(call.args().unwrap());
+        });
+    }
+
+    /// Commits the step, once, however long that takes.
+    fn act(&self, node: &Node, step: &Delivery) {
+        if !self.done.borrow_mut().insert((step.id, step.step)) {
+            return;
+        }
+        let number = (step.id.0 as u64) << 1 | u64::from(step.step == Step::Decided);
+        let mut commit = Commit::new(CommitId::new(node.config().incarnation << 32, number), "act");
+        let (when, outcome) = match step.step {
+            Step::Sent => (When::Before, Some(b"yes".to_vec())),
+            Step::Decided => (When::Any, None),
+        };
+        commit.transitions.push(Transition { id: step.id, from: step.step, when, outcome });
+        let (node, commit) = (node.clone(), NodeCommit { commit, kept: Vec::new() });
+        tokio::task::spawn_local(async move {
+            loop {
+                let asked = node.ask::<_, CommitReply>(
+                    Row::Internal,
+                    To::Master,
+                    (STORE, "commit"),
+                    &commit,
+                    Duration::from_secs(3),
+                );
+                match asked.await {
+                    Ok(CommitReply::Committed { .. } | CommitReply::Moved) => return,
+                    Ok(CommitReply::Again | CommitReply::DeadlinePassed) => return,
+                    Ok(other) => panic!("{other:?}"),
+                    Err(_) => sleep(Duration::from_millis(70)).await,
+                }
+            }
         });
     }
 
