@@ -35,8 +35,8 @@ pub(crate) struct Held {
     /// Pushes that wait for the next response, each with its place in the store if it is kept there.
     pub(crate) pushes: VecDeque<(Option<u64>, Value)>,
     pub(crate) pushes_due: bool,
-    /// Notifications that are on their way here through the master.
-    pub(crate) awaited: u32,
+    /// Notifications that are on their way here through the master, less those that have come before they were counted.
+    pub(crate) awaited: i64,
     pub(crate) idle_since: Instant,
 }
 

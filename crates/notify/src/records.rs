@@ -170,7 +170,7 @@ impl Server {
         let waiters = std::mem::take(&mut held.waiters);
         held.version = owned.version;
         held.document = Rc::new(document);
-        held.awaited += owned.outstanding;
+        held.awaited += i64::from(owned.outstanding);
         held.idle_since = Instant::now();
         for (place, push) in owned.pushes {
             match value::decode(&push) {
@@ -297,7 +297,7 @@ impl Server {
                     self.fetch(uid);
                     if let Some(held) = self.0.records.borrow_mut().get_mut(&uid) {
                         held.queue.push_back(job);
-                        held.awaited = held.awaited.saturating_sub(u32::from(is_sent));
+                        held.awaited -= i64::from(is_sent);
                     }
                 }
             }
