@@ -177,3 +177,21 @@ def test_a_new_mod_greets_its_first_player(start: Callable[..., Cluster], tmp_pa
         assert player.end() == 1
     finally:
         player.process.kill()
+
+
+def test_what_mods_print_does_not_stand_among_the_objects(greeting: Cluster, tmp_path: Path) -> None:
+    script = tmp_path / "loud/behavior_packs/loudClient/loudScript"
+    script.mkdir(parents=True)
+    (script / "__init__.py").touch()
+    (script / "modMain.py").write_text(
+        "from common.mod import Mod\nprint 'loud: imported'\n\n@Mod.Binding(name='loud')\nclass Loud(object):\n"
+        "    @Mod.InitClient()\n    def OnInit(self):\n        print 'loud: started'\n"
+    )
+    line = [*command(), "client", str(greeting.file), "--uid", "77", "--json", "--mods", str(tmp_path / "loud")]
+    client = subprocess.Popen(line, env=greeting.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert client.stdout
+    assert json.loads(client.stdout.readline())["event"] == "ready"
+    client.send_signal(signal.SIGINT)
+    rest, said = client.communicate(timeout=PATIENCE)
+    assert [json.loads(line)["event"] for line in rest.splitlines()] == ["ended"]
+    assert "loud: imported\nloud: started" in said

@@ -31,9 +31,12 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--token")
     options = parser.parse_args(arguments)
     is_json = options.format == "json"
+    out = sys.stdout
+    if is_json:
+        sys.stdout = sys.stderr  # what mods print is no object
 
     def say(event: str, text: str, **fields: object) -> None:
-        to = sys.stdout if is_json or event not in ("failed", "closed") else sys.stderr
+        to = out if is_json or event not in ("failed", "closed") else sys.stderr
         print(json.dumps({"event": event, **fields}, ensure_ascii=False) if is_json else text, file=to, flush=True)
 
     logs.start()
