@@ -86,6 +86,7 @@ def test_nodes_are_known_by_the_published_values(net: Cluster) -> None:
     assert run(net, "service", "serviceApi.GetServerLoadedModsByType('lobby')") == ["net"]
     assert run(net, "service", "serviceApi.GetServerLoadedModsByType('nothing')") == []
     assert run(net, "service", "serviceManager.serverListMap[10]['status']") == 1
+    assert run(net, "service", "[serviceManager.IsConnectedServer(id) for id in (5, 10, 30, 99)]") == [True, True, False, False]
 
 
 def test_states_of_servers_are_told_in_the_published_words(net: Cluster) -> None:
@@ -262,6 +263,8 @@ def test_a_call_of_another_role_is_told(net: Cluster) -> None:
 def test_a_uid_where_a_serverid_is_wanted_is_told(net: Cluster, player: _core.Client) -> None:
     assert run(net, player.server_id, "self.NotifyToServiceNode(4000000007, 'E', {})") is False
     net.line("4000000007 is the uid of a player, and here a serverid is wanted")
+    assert run(net, player.server_id, "lobbyApi.GetPlayerNickname(4000000007)") is None
+    net.line("GetPlayerNickname: 4000000007 is the uid of a player, and here a playerId is wanted")
     assert run(net, "service", "self.NotifyToServerNode(4000000009, 'E', {})") is False
     net.line("deploy.json has no node 4000000009: it may be a uid")
     assert "a uid is wanted" in ran(net, "service", f"self.RemoteNotifyToClient('{player.player_id}', 5, 'E', {{}})")[2]

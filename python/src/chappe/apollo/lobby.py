@@ -28,7 +28,7 @@ class NetgameApi(Look, OpCommands):
 
     def GetPlayerUid(self, playerId: str) -> int | None:
         """The uid of a player on this server; None for one who is not."""
-        player = self._runtime.node.player(str(playerId))
+        player = self._player("GetPlayerUid", playerId)
         return player[1] if player else None
 
     def GetPlatformUid(self, playerId: str) -> int | None:
@@ -42,12 +42,12 @@ class NetgameApi(Look, OpCommands):
 
     def GetPlayerNickname(self, playerId: str) -> str | None:
         """The name of a player on this server; None for one who is not."""
-        player = self._runtime.node.player(str(playerId))
+        player = self._player("GetPlayerNickname", playerId)
         return player[3] if player else None
 
     def GetConnectingProxyIdOfPlayer(self, playerId: str) -> int | None:
         """The proxy that the client of a player on this server is connected to; None for one who is not."""
-        player = self._runtime.node.player(str(playerId))
+        player = self._player("GetConnectingProxyIdOfPlayer", playerId)
         return player[2] if player else None
 
     def GetOnlinePlayerNum(self) -> int:
@@ -56,7 +56,7 @@ class NetgameApi(Look, OpCommands):
 
     def IsPlayerPeUser(self, playerId: str) -> bool | None:
         """False, or None for a player who is not on this server."""
-        return False if self._runtime.node.player(str(playerId)) else None
+        return False if self._player("IsPlayerPeUser", playerId) else None
 
     def GetUidIsSilent(self, uid: int) -> int:
         """Always 2, not silenced: there is no list of the silenced here."""
@@ -79,7 +79,7 @@ class NetgameApi(Look, OpCommands):
         MasterResponseTransferSucServerEvent{uid} and MasterResponseTransferFailServerEvent{uid, reason}."""
         name, param = str(others.get("type", typeName)), str(others.get("param", transferParam))
         told = self._moved("TransferToOtherServer", playerId, callback, (Why.TypeNotExist, Why.ServerIsFull))
-        self._transfer(str(playerId), param, None, name, told)
+        self._transfer("TransferToOtherServer", str(playerId), param, None, name, told)
 
     def TransferToOtherServerById(
         self,
@@ -92,11 +92,11 @@ class NetgameApi(Look, OpCommands):
         """Moves a player to the server ``serverId``; the rest as for TransferToOtherServer."""
         param = str(others.get("param", transferParam))
         told = self._moved("TransferToOtherServerById", playerId, callback, (Why.TargetNotVaild, Why.TargetIsFull))
-        self._transfer(str(playerId), param, int(serverId), None, told)
+        self._transfer("TransferToOtherServerById", str(playerId), param, int(serverId), None, told)
 
     def TryToKickoutPlayer(self, playerId: str, message: str = "") -> bool:
         """Ends a player's session; the client is told the message. False for one who is not on this server."""
-        player = self._runtime.node.player(str(playerId))
+        player = self._player("TryToKickoutPlayer", playerId)
         if player is None:
             return False
         self._runtime.node.kick(player[1], str(message), self._told("TryToKickoutPlayer"))
@@ -138,8 +138,18 @@ class NetgameApi(Look, OpCommands):
     def SetGracefulShutdownOk(self) -> None:
         """Does nothing: a node leaves as soon as ServerWillShutDownEvent was heard."""
 
-    def _transfer(self, player: str, param: str, server: int | None, kind: str | None, told: Told) -> None:
-        if self._runtime.node.player(player) is None:
+    def _player(self, call: str, player: object) -> tuple[str, int, int, str] | None:
+        """(playerId, uid, proxyId, nickname) of a player here; a uid in the place of a playerId is told."""
+        found = self._runtime.node.player(str(player))
+        if found is None and str(player).isdecimal() and self._runtime.node.player_by_uid(int(str(player))) is not None:
+            hint = f"GetPlayerIdByUid({player}) turns it"
+            self._runtime.warn_of(f"{call}: {player!r} is the uid of a player, and here a playerId is wanted: {hint}")
+        return found
+
+    def _transfer(
+        self, call: str, player: str, param: str, server: int | None, kind: str | None, told: Told
+    ) -> None:
+        if self._player(call, player) is None:
             return told(None, ("PlayerOffline", f"{player!r} is no playerId of a player on this server"))
         self._runtime.node.transfer(player, param, server, kind, told)
 
@@ -148,7 +158,8 @@ class NetgameApi(Look, OpCommands):
     ) -> Told:
         if callback is not None:
             check(call, callback, ("isSuc", "reasonCode", "message"))
-        uid = self.GetPlayerUid(player)
+        here = self._runtime.node.player(str(player))
+        uid = here[1] if here else None
 
         def told(_: Any, failure: tuple[str, str] | None) -> None:
             node = self._runtime.node

@@ -12,6 +12,7 @@ from chappe.apollo.ops import OpCommands
 if TYPE_CHECKING:
     from chappe.apollo.runtime import Runtime
 
+SERVERS = ("proxy", "lobby", "game")
 STATUS = {"ready": 1, "draining": 2, "starting": 3, None: 4}
 """GetServersStatus: 1 serves, 2 is leaving, 3 is starting, 4 is not connected (a stuck one, too)."""
 
@@ -41,8 +42,8 @@ class ServerManager(Servers):
         return {id: STATUS.get(state, 4) for id, (role, state) in states if role in ("lobby", "game")}
 
     def IsConnectedServer(self, serverId: int) -> bool:
-        """Whether that lobby or game is connected."""
-        return any(member[0] == serverId for member in self._members())
+        """Whether that lobby, game or proxy is connected."""
+        return any(id == serverId for id, role, *_ in self._runtime.node.members() if role in SERVERS)
 
 
 class ServiceConf:
