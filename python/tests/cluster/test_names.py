@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -279,6 +279,14 @@ def test_a_request_that_nobody_answers_is_told_with_what_was_meant(net: Cluster)
     assert "did you mean `OnLobby`?" in net.line("RequestToServiceMod('net_service', 'OnLoby'): NoMethod")
     run(net, 10, "self.RequestToService('net_mastr', 'Run', 1)")
     assert "did you mean `net_master`?" in net.line("RequestToService('net_mastr', 'Run'): no node serves")
+
+
+def test_a_method_is_looked_for_where_it_should_be_at_the_first_failure(start: Callable[..., Cluster]) -> None:
+    cluster = start(deploy()).ready()
+    run(cluster, 10, "self.RequestToServiceMod('net_service', 'Rum', 1, self.Called)")
+    assert "did you mean `Run`?" in cluster.line("RequestToServiceMod('net_service', 'Rum'): NoMethod")
+    run(cluster, 10, "self.RequestToServiceMod('net_service', 'Xyz', 1, self.Called)")
+    assert "did you mean" not in cluster.line("RequestToServiceMod('net_service', 'Xyz'): NoMethod")
 
 
 def test_a_listener_that_nobody_can_send_to_is_told_once_all_are_up(net: Cluster) -> None:

@@ -21,6 +21,8 @@ PERIOD = 0.5
 """Seconds between two looks at whether all nodes are up."""
 PATIENCE = 5.0
 """Seconds in which the others may say what they have."""
+ASKING = 1.0
+"""Seconds that a node may take to say which methods it has."""
 RESET = 60.0
 """Seconds that a server which is reset may take to be back."""
 
@@ -36,8 +38,11 @@ class Peers:
         """What the others answer: methods by module."""
         self.has_looked = False
         """Whether the others have said what they have."""
+        self._is_looking = False
         self.resetting: dict[int, _core.Timer] = {}
         self._asked: set[int] = set()
+        self._sought: set[str] = set()
+        self._waiting: list[Callable[[], object]] = []
         self._timer: _core.Timer | None = None
         self._core = runtime.node.system(*OWN)
         self.listen("WhatIsThere", self._tell)
@@ -71,6 +76,24 @@ class Peers:
             return did_you_mean(module, self.modules())
         return did_you_mean(method, self.methods.get(module, ()))
 
+    def when_known(self, module: str, then: Callable[[], object]) -> None:
+        """Calls ``then`` when the methods of ``module`` are known; also when they do not become so: each module is
+        asked for once."""
+        nodes = [id for id, *_, names in self._runtime.node.members() if module in names and self._can_ask(id)]
+        if module in self.methods or module in self._sought or not nodes:
+            then()
+            return
+        self._sought.add(module)
+        self._waiting.append(then)
+        for node in nodes:
+            self.send(node, "WhatIsThere", {"from": self._runtime.node.id}, quietly=True)
+        self._runtime.node.add_timer(ASKING, self._go_on, ())
+
+    def _go_on(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for then in waiting:
+            then()
+
     def modules(self) -> set[str]:
         """Every module that is declared or registered anywhere: services' types, module_names, and what others have."""
         node = self._runtime.node
@@ -86,7 +109,8 @@ class Peers:
             return
         if self._timer is not None:
             self._timer.cancel()
-        self._asked = {id for id in wanted if runtime.config.mods.get(id) and self._can_reach(id)}
+        self._is_looking = True
+        self._asked = {id for id in wanted if self._can_ask(id)}
         for server in sorted(self._asked):
             self.send(server, "WhatIsThere", {"from": runtime.node.id})
         self._timer = runtime.node.add_timer(PATIENCE, self._all_told, ())
@@ -106,8 +130,9 @@ class Peers:
         if self._runtime.side == "Master":
             self.ops.has(data["from"], data["urls"])
         self._asked.discard(data["from"])
-        if not self._asked and not self.has_looked:
+        if not self._asked and not self.has_looked and self._is_looking:
             self._all_told()
+        self._go_on()
 
     def _all_told(self) -> None:
         if self.has_looked:
@@ -140,10 +165,11 @@ class Peers:
     def _role(self, server: int) -> str | None:
         return next((role for id, role, _ in self._runtime.node.declared_nodes if id == server), None)
 
-    def _can_reach(self, server: int) -> bool:
-        """Lobbies and games have no way to each other."""
-        role, is_server = self._role(server), self._runtime.side == "Server"
-        return server != self._runtime.node.id and not (is_server and role in ("lobby", "game"))
+    def _can_ask(self, server: int) -> bool:
+        """Whether a node runs Python mods and can be sent to: lobbies and games have no way to each other."""
+        runtime, role = self._runtime, self._role(server)
+        is_out_of_reach = runtime.side == "Server" and role in ("lobby", "game")
+        return server != runtime.node.id and bool(runtime.config.mods.get(server)) and not is_out_of_reach
 
     def send(self, server: int, event: str, data: dict[str, Any], quietly: bool = False) -> bool:
         """Tells another node; whether it could be. What cannot is warned of, unless ``quietly``. Raises DataError."""

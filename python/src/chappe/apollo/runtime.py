@@ -123,7 +123,8 @@ class Runtime(BaseRuntime):
         """A request came to nothing: a warning when nobody has what it asked for, with what it may have meant."""
         reason, text = failure
         if reason in ("NoProvider", "NoMethod"):
-            self.warn_of(f"{call}: {reason}: {text}{self.peers.hint(module, method)}", place)
+            tell = lambda: self.warn_of(f"{call}: {reason}: {text}{self.peers.hint(module, method)}", place)  # noqa: E731
+            self.peers.when_known(module, tell)
         else:
             self.log.info("%s: %s: %s (%s)", call, reason, text, place)
 
