@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from chappe.mods import ModError
 from chappe.testing import Cluster
 
 MAIN = """
@@ -199,3 +200,19 @@ def test_a_node_that_could_not_start_can_be_mended_and_started(cluster: Cluster,
     file.write_text(SERVER + "class It(Base):\n    is_mended = True\n")
     node.start()
     assert node.system("it", "it").is_mended
+
+
+def test_a_mod_that_calls_exit_is_told_with_its_line(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.lobby(mods=[mod(tmp_path, "one", "import sys\nsys.exit('enough')\n")])
+    with pytest.raises(ModError, match=r"itScript/it.py:2: ItMod cannot be started: SystemExit: enough"):
+        cluster.start()
+
+
+def test_a_handler_that_calls_exit_does_not_end_the_node(cluster: Cluster, tmp_path: Path) -> None:
+    text = "import sys\nclass It(Base):\n    def Go(self, data):\n        sys.exit(3)\n    n = 1\n"
+    node = cluster.lobby(mods=[mod(tmp_path, "one", SERVER + text)])
+    system = node.system("it", "it")
+    system.ListenForEvent("it", "client", "Go", node.runtime, node.runtime.systems["it", "it"].Go)
+    cluster.login(7).send("it", "client", "Go", {})
+    [error] = cluster.take_errors()
+    assert isinstance(error.error, SystemExit) and system.n == 1 and node.is_up

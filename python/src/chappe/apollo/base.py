@@ -81,7 +81,7 @@ class BaseRuntime:
                 self._mains.append((main, script))
                 for name in inits:
                     getattr(main, name)()
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 raise mods.failed(script, f"{cls.__name__} cannot be started", error) from error
         if not is_used:
             self.log.warning("%s: no method is marked @Mod.Init%s(): nothing of it runs here", module.__file__, self.side)
