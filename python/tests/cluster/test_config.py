@@ -18,6 +18,7 @@ KNOWN = {
     "lobbyGame.netgameApi": frozenset({"GetPlayerUid"}),
     "server.extraServerApi": frozenset({"GetPlayerList"}),
     "apolloCommon.mysqlPool": frozenset({"InitDB"}),
+    "common.minecraftEnum": frozenset({"TransferServerFailReason"}),
 }
 
 
@@ -51,6 +52,7 @@ def test_a_node_that_is_a_program_is_known_as_one() -> None:
         ("lobbyGame.netgameApi.SetCityMode", logging.INFO, "belongs to the game engine"),
         ("server.extraServerApi.GetPlayrList", logging.WARNING, "did you mean `GetPlayerList`?"),
         ("server.extraServerApi.GetEntitiesAround", logging.INFO, "belongs to the game engine"),
+        ("mod.common.minecraftEnum.EntityType", logging.INFO, "belongs to the game engine"),
         ("master.serverManager.RollingUpdateServers", logging.WARNING, "is of the network and is not there"),
         ("module mod.apolloCommon.mysqlPol", logging.WARNING, "did you mean `apolloCommon.mysqlPool`?"),
         ("module common.mobs", logging.INFO, "module common.mobs belongs to the game engine"),

@@ -31,7 +31,7 @@ ENGINE: dict[str, frozenset[str]] = {
 """Of the game engine, in a module of the network."""
 ENGINE["lobby.netgameApi"] = ENGINE["lobbyGame.netgameApi"]
 
-SHARED = ("extraServerApi", "extraServiceApi", "extraMasterApi", "extraClientApi")
+SHARED = ("extraServerApi", "extraServiceApi", "extraMasterApi", "extraClientApi", "minecraftEnum")
 """Modules in which the game engine has hundreds of names of its own."""
 
 ABSENT_EVENTS = frozenset(
