@@ -61,10 +61,12 @@ class BaseSystem:
     listening: list[Listening]
     """What it listens to."""
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        raise roles.Lacks(self._runtime.side, type(self).__name__, name)
+    if not TYPE_CHECKING:  # with it every misspelt name would be right for a type checker
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("_"):
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            raise roles.Lacks(self._runtime.side, type(self).__name__, name)
 
     def listeners(self, names: tuple[str, str, str]) -> Iterator[Listening]:
         """Those of its listeners that hear an event."""

@@ -79,7 +79,7 @@ from mod_log import logger
 
 from . import consts
 
-ServerSystem: Any = serverApi.GetServerSystemCls()
+ServerSystem = serverApi.GetServerSystemCls()
 
 
 class ${Name}Server(ServerSystem):
@@ -113,7 +113,7 @@ import server.extraServiceApi as serviceApi
 from . import consts
 from .visits import Visits
 
-ServiceSystem: Any = serviceApi.GetServiceSystemCls()
+ServiceSystem = serviceApi.GetServiceSystemCls()
 
 
 class ${Name}Service(ServiceSystem):
@@ -176,7 +176,7 @@ import client.extraClientApi as clientApi
 
 from . import consts
 
-ClientSystem: Any = clientApi.GetClientSystemCls()
+ClientSystem = clientApi.GetClientSystemCls()
 
 
 class ${Name}Client(ClientSystem):
@@ -287,8 +287,18 @@ def test_no_client_speaks_for_another(cluster: Cluster, service: Node) -> None:
     assert bob.received() == []
 '''
 
+MYPY = """\
+# `mypy` in this directory checks the calls of the server's halves: names, arguments, results.
+[mypy]
+plugins = chappe.mypy_plugin
+strict = True
+mypy_path = $$MYPY_CONFIG_FILE_DIR/developer_mods/${name}Dev
+packages = ${name}Script
+"""
+
 FILES: dict[str, str] = {
     "deploy.json": DEPLOY,
+    "mypy.ini": MYPY,
     f"{DEV}/mod.json": MOD_JSON,
     f"{SCRIPT}/__init__.py": "",
     f"{SCRIPT}/modMain.py": MOD_MAIN,

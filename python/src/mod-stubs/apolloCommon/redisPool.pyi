@@ -1,0 +1,2 @@
+# Written by scripts/stubs.py from the package's sources.
+from apolloCommon.redisPool import *

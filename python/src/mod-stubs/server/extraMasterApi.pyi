@@ -1,0 +1,5 @@
+# Written by scripts/stubs.py from the package's sources.
+from server.extraMasterApi import *
+from typing import Any
+
+def __getattr__(name: str) -> Any: ...  # the game engine's own names
