@@ -13,7 +13,7 @@ pub(crate) const VERSIONS: &str = "_versions";
 pub(crate) type Document = BTreeMap<String, Value>;
 
 /// Brings a document of an older version up to date.
-type Upgrade = Rc<dyn Fn(i64, &mut BTreeMap<String, Value>)>;
+type Upgrade = Rc<dyn Fn(i64, &mut BTreeMap<String, Value>) -> Result<(), String>>;
 
 /// A module's attributes: their defaults, and the version that they are of.
 #[derive(Clone)]
@@ -39,7 +39,19 @@ impl Attributes {
     /// Brings a record of an older version up to date when it is loaded: `upgrade` gets the version that it is of and
     /// the whole document. What is missing afterwards gets its default.
     #[must_use]
-    pub fn upgrade(mut self, upgrade: impl Fn(i64, &mut BTreeMap<String, Value>) + 'static) -> Attributes {
+    pub fn upgrade(self, upgrade: impl Fn(i64, &mut BTreeMap<String, Value>) + 'static) -> Attributes {
+        self.try_upgrade(move |from, document| {
+            upgrade(from, document);
+            Ok(())
+        })
+    }
+
+    /// As [`Attributes::upgrade`], with one that may fail: then the record is not loaded, and stays as it is.
+    #[must_use]
+    pub fn try_upgrade(
+        mut self,
+        upgrade: impl Fn(i64, &mut BTreeMap<String, Value>) -> Result<(), String> + 'static,
+    ) -> Attributes {
         self.upgrade = Some(Rc::new(upgrade));
         self
     }
@@ -94,7 +106,12 @@ pub(crate) fn load(declared: &[(String, Attributes)], bytes: &[u8]) -> Result<(D
         if found > 0
             && let Some(upgrade) = &attributes.upgrade
         {
-            upgrade(found, &mut document);
+            upgrade(found, &mut document).map_err(|error| {
+                let ours = attributes.version;
+                format!(
+                    "its attributes of {module:?} cannot be brought from version {found} to {ours}: {error}"
+                )
+            })?;
         }
         fill(&mut document, module, attributes);
         is_changed = true;

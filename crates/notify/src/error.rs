@@ -17,6 +17,8 @@ pub struct HandlerError {
 impl HandlerError {
     /// The code of handlers that raised.
     pub const FAILED: &'static str = "handlerFailed";
+    /// The code of what was undone together with the handler that asked for it: it never was.
+    pub const UNDONE: &'static str = "undone";
     /// The code of a missing or wrong-typed field.
     pub const BAD_PARAMS: &'static str = "badParams";
 
@@ -49,6 +51,15 @@ impl HandlerError {
     /// Whether it is an expected no.
     pub fn is_refusal(&self) -> bool {
         self.is_refusal
+    }
+
+    /// Whether it was undone together with the handler that asked for it. That handler runs again, or has failed.
+    pub fn is_undone(&self) -> bool {
+        self.code == Self::UNDONE
+    }
+
+    pub(crate) fn undone(text: &str) -> HandlerError {
+        HandlerError { code: Self::UNDONE.to_owned(), text: text.to_owned(), is_refusal: false }
     }
 
     pub(crate) fn bad_params(text: impl Into<String>) -> HandlerError {

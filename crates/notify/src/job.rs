@@ -11,6 +11,23 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 
+/// What a handler was called for, so that a later run on the same player can answer it: [`Player::origin`],
+/// [`Server::run_after`](crate::Server::run_after).
+#[derive(Debug, Clone, Default)]
+pub struct Origin {
+    /// The type of the player's request, when the handler was called for one.
+    pub(crate) kind: Option<String>,
+    /// The player's request that the chain of handlers began with: its type and id.
+    pub(crate) request: Option<(String, String)>,
+}
+
+impl Origin {
+    /// The type of the player's request, when it was one.
+    pub fn kind(&self) -> Option<&str> {
+        self.kind.as_deref()
+    }
+}
+
 /// One handler run to come. It may run more than once: what a failed commit has undone runs again.
 pub(crate) struct Job {
     pub(crate) task: Task,
@@ -36,7 +53,7 @@ pub(crate) enum Task {
     /// A step of a durable notification.
     Step(Delivery),
     /// What the game itself wants done.
-    Call { name: String, method: CallMethod },
+    Call { name: String, origin: Origin, method: CallMethod },
     /// Durable notifications that were sent outside of any handler.
     Bare,
 }

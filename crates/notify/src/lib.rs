@@ -33,6 +33,7 @@ mod undo;
 pub use attributes::Attributes;
 pub use desk::Desk;
 pub use error::{HandlerError, NotifyError};
+pub use job::Origin;
 pub use modules::{Handled, Handling, IntoHandled, Module};
 pub use params::Params;
 pub use player::Player;

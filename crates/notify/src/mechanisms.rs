@@ -1,6 +1,6 @@
 //! The calls of snipe.md section 1, one each.
 
-use crate::job::{CallMethod, Job, Task};
+use crate::job::{CallMethod, Job, Origin, Task};
 use crate::message::{Message, split};
 use crate::modules::Handled;
 use crate::protocol::{Dead, Exists, NOTIFY, Plain, STORE, Sealed, SendTo, ToNode};
@@ -83,6 +83,18 @@ impl Server {
     /// [`NotifyError::BadMessage`] as a failure; the failure of the request; [`NotifyError::WouldDeadlock`] when it is
     /// awaited in a handler on a player: what that sends leaves after its commit. It leaves all the same.
     pub fn cache_request(&self, record: Value) -> impl Future<Output = Result<Value, HandlerError>> + use<> {
+        self.cache_request_within(record, ASK)
+    }
+
+    /// As [`Server::cache_request`], with the time that the answer may take; else 5 s.
+    ///
+    /// # Errors
+    /// As [`Server::cache_request`].
+    pub fn cache_request_within(
+        &self,
+        record: Value,
+        limit: Duration,
+    ) -> impl Future<Output = Result<Value, HandlerError>> + use<> {
         let asked = self.to_node("cacheRequest", record).map(|bytes| {
             let (told, answered) = oneshot::channel();
             let callback = move |reply: chappe_node::Reply<'_>| {
@@ -90,13 +102,13 @@ impl Server {
                 drop(told.send(answer));
             };
             let (row, to) = (Row::CacheRequest, (NOTIFY, "cache_request"));
-            self.0.node.request_raw(row, To::Master, to, &bytes, ASK, Some(Box::new(callback)));
+            self.0.node.request_raw(row, To::Master, to, &bytes, limit, Some(Box::new(callback)));
             answered
         });
         let run = self.0.current.borrow().clone();
         let server = self.clone();
         async move {
-            let gone = |_| HandlerError::failed("the request was undone with its handler");
+            let gone = |_| HandlerError::undone("the request was undone with its handler");
             let answer = server.not_in(run, "cacheRequest", asked?).await?;
             answer.map_err(gone)?.map_err(HandlerError::from)
         }
@@ -154,7 +166,7 @@ impl Server {
                     Err(HandlerError::refuse("userNotOnline"))
                 }
                 Ok(result) => result.map_err(HandlerError::from),
-                Err(_) => Err(HandlerError::failed("it was undone with its handler")),
+                Err(_) => Err(HandlerError::undone("it was undone with its handler")),
             }
         }
     }
@@ -192,11 +204,30 @@ impl Server {
         H: Fn(Player) -> F + 'static,
         F: Future<Output = Handled> + 'static,
     {
+        self.run_after(Origin::default(), uid, name, handler)
+    }
+
+    /// As [`Server::run`], in answer to what an earlier handler on that player was called for: a response of the type of the
+    /// player's request is the response to that request.
+    ///
+    /// # Errors
+    /// As [`Server::run`].
+    pub fn run_after<H, F>(
+        &self,
+        origin: Origin,
+        uid: u64,
+        name: &str,
+        handler: H,
+    ) -> impl Future<Output = Handled> + use<H, F>
+    where
+        H: Fn(Player) -> F + 'static,
+        F: Future<Output = Handled> + 'static,
+    {
         let method: CallMethod = Rc::new(move |player| Box::pin(handler(player)));
         let run = self.0.current.borrow().clone();
         let queued = self.check_deadlock(uid, run.as_deref()).and_then(|()| {
             let (told, done) = oneshot::channel();
-            let task = Task::Call { name: name.to_owned(), method };
+            let task = Task::Call { name: name.to_owned(), origin, method };
             let job = Job::with_hook(task, Some(Box::new(move |result| drop(told.send(result)))));
             let text = "too much waits for the player".to_owned();
             self.queue(uid, job).map_err(|reason| NotifyError::Failed { call: "run", reason, text })?;

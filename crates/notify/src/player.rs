@@ -1,6 +1,7 @@
 //! A player as a handler gets them: Snipe's `client` (snipe.md sections 1 and 4).
 
 use crate::attributes::{self, Document};
+use crate::job::{Origin, Task};
 use crate::run::{Run, Said, Touched};
 use crate::{HandlerError, NotifyError, Server};
 use chappe_store::NewPush;
@@ -41,6 +42,16 @@ impl Player {
     /// The player's network id: what names the session to other clients. Empty for an offline player.
     pub fn network_id(&self) -> String {
         self.id().map(|id| id.to_string()).unwrap_or_default()
+    }
+
+    /// What the handler was called for.
+    pub fn origin(&self) -> Origin {
+        let kind = match &self.run.job.task {
+            Task::Request { kind, .. } => Some(kind.clone()),
+            Task::Call { origin, .. } => origin.kind.clone(),
+            _ => None,
+        };
+        Origin { kind, request: self.run.request.clone() }
     }
 
     /// An attribute; nil when there is none of that name.

@@ -61,6 +61,7 @@ impl Server {
         }
         let request = match &job.task {
             Task::Request { kind, id: Some(id), .. } => Some((kind.clone(), id.clone())),
+            Task::Call { origin, .. } => origin.request.clone(),
             Task::Step(delivery) => {
                 value::decode::<Sealed>(&delivery.payload).ok().and_then(|sealed| sealed.request)
             }
