@@ -64,7 +64,8 @@ class Ops:
         """Calls ``callback(clientId, requestData)`` for each request to ``url``. It answers with `answer`."""
         check(f"RegisterOpCommand({url!r})", callback, ("clientId", "requestData"))
         runtime = self._runtime
-        if not runtime.config.mods.get(runtime.node.master_id):
+        mods = runtime.config.mods
+        if any(mods.values()) and not mods.get(runtime.node.master_id):
             runtime.engine.warn_once(f"RegisterOpCommand: {url} will not be asked for: `master` in deploy.json has no mods")
         self._handlers["/" + url.lstrip("/")] = callback
         self._announce()

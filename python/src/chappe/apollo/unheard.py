@@ -78,16 +78,16 @@ class _Clients:
     """The names that client mods may send under: those that stand in their files as texts."""
 
     def __init__(self, runtime: Runtime) -> None:
-        self._text: str | None = ""
-        reaches = runtime.side != "Master"
-        texts = list(_texts(runtime)) if reaches else []
+        reaches, texts, size = runtime.side != "Master", [], 0
+        for text in _texts(runtime) if reaches else ():
+            texts.append(text)
+            size += len(text)
+            if size > MOST_TEXT:
+                break
+        self._text = "\n".join(texts) if size <= MOST_TEXT else None
         self.are_known = bool(texts) or not reaches
         """Whether there are client mods to look at, or no client can reach this node."""
         self.and_none = ", and no client mod names it" if texts else ""
-        if sum(map(len, texts)) > MOST_TEXT:
-            self._text = None
-        else:
-            self._text = "\n".join(texts)
 
     def may_have(self, name: str) -> bool:
         """Whether a client may have a system of that name."""
