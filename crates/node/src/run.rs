@@ -93,7 +93,9 @@ impl Node {
     /// live on. What ran it must be dropped first.
     pub fn abandon(&self) {
         let peers = self.0.peers.take();
-        drop(peers);
+        // Also those that something waits to be written to.
+        let dirty = self.0.dirty.take();
+        drop((peers, dirty));
     }
 
     /// Whether the node was asked to leave.

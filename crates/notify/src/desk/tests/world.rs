@@ -363,7 +363,7 @@ impl Server {
             Step::Decided => (When::Any, None),
         };
         commit.transitions.push(Transition { id: step.id, from: step.step, when, outcome });
-        let (node, commit) = (node.clone(), NodeCommit { commit, kept: Vec::new() });
+        let (node, mut commit) = (node.clone(), NodeCommit { commit, kept: Vec::new() });
         tokio::task::spawn_local(async move {
             loop {
                 let asked = node.ask::<_, CommitReply>(
@@ -375,7 +375,8 @@ impl Server {
                 );
                 match asked.await {
                     Ok(CommitReply::Committed { .. } | CommitReply::Moved) => return,
-                    Ok(CommitReply::Again | CommitReply::DeadlinePassed) => return,
+                    // It runs again, as another commit.
+                    Ok(CommitReply::Again) => commit.commit.id.0 += 1 << 32,
                     Ok(other) => panic!("{other:?}"),
                     Err(_) => sleep(Duration::from_millis(70)).await,
                 }
