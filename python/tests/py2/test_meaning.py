@@ -249,3 +249,28 @@ def test_rounding_down_gives_a_whole_number_that_divides_whole(run):
 
 def test_a_buffer_refuses_text(value):
     assert value("str(buffer('abc', 1)), str(buffer('abc', 1, 1)), buffer('abc') == 'abc'") == ("bc", "b", True)
+
+
+def test_a_heap_refuses_what_has_no_order(run):
+    module = run("""
+        import bisect, heapq, Queue
+        class Task: pass
+        heap, queue = [], Queue.PriorityQueue()
+        for n in (3, 1, 2, 1, 3, 2):
+            heapq.heappush(heap, (n, Task(), lambda: n))
+            queue.put((n, {n: Task()}))
+        order = [heapq.heappop(heap)[0] for _ in range(len(heap))], [queue.get()[0] for _ in range(6)]
+        mixed = ["b", None, 2, "a", 1.5]
+        heapq.heapify(mixed)
+        popped = [heapq.heappop(mixed) for _ in range(5)]
+        some = heapq.nsmallest(2, ["a", None, 1]), heapq.nlargest(1, [None, "a"]), list(heapq.merge([None, "a"], [1]))
+        row = [None, 1, "b"]
+        bisect.insort(row, "a")
+        at = bisect.bisect_left(row, "a")
+        replaced = heapq.heapreplace([1, 2], None), heapq.heappushpop([2], None), heapq.heappushpop([None], 2)
+    """)
+    assert module["order"] == ([1, 1, 2, 2, 3, 3],) * 2
+    assert module["popped"] == [None, 1.5, 2, "a", "b"]
+    assert module["some"] == ([None, 1], ["a"], [None, 1, "a"])
+    assert (module["row"], module["at"]) == ([None, 1, "a", "b"], 2)
+    assert module["replaced"] == (1, None, None)

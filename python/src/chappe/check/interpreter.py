@@ -15,7 +15,7 @@ from ..py2.stdlib import RENAMED
 def has_module(dotted: str) -> bool:
     """Whether `import dotted` finds something. Below a package that is not of the standard library anything may be."""
     if dotted in RENAMED:
-        from ..py2 import stdlib_binary, stdlib_extra  # noqa: F401
+        from ..py2 import stdlib_binary, stdlib_extra, stdlib_order  # noqa: F401
 
         return dotted in stdlib_extra.EXTRA or any(has_module(real) for real in RENAMED[dotted] if real != dotted) or _is_there(dotted)
     return _is_there(dotted)

@@ -31,7 +31,7 @@ RENAMED: dict[str, tuple[str, ...]] = {
         "base64", "binascii", "cgi", "codecs", "collections", "csv", "datetime", "doctest", "gettext", "hashlib", "hmac",
         "inspect", "itertools", "json", "locale", "math", "operator", "os", "platform", "random", "re", "string", "struct", "sys",
         "threading", "time", "types", "unittest", "zlib", "tempfile", "weakref", "array", "traceback", "warnings", "marshal",
-        "socket", "logging", "copy", "pprint", "shelve", "optparse", "difflib", "calendar", "os.path",
+        "socket", "logging", "copy", "pprint", "shelve", "optparse", "difflib", "calendar", "os.path", "heapq", "bisect",
     )},
 }  # fmt: skip
 """Python 2 module -> the modules of today that stand for it, the first one that has a name wins."""
@@ -105,7 +105,7 @@ def shim(name: str) -> Shim | None:
     if name not in RENAMED:
         return None
     if name not in _shims:
-        from . import stdlib_binary, stdlib_extra  # noqa: F401
+        from . import stdlib_binary, stdlib_extra, stdlib_order  # noqa: F401
 
         backing = []
         for real in RENAMED[name]:
