@@ -4,6 +4,7 @@ use crate::cmd;
 use chappe_deploy::{Deploy, NodeEntry};
 use chappe_master::Master;
 use chappe_node::Node;
+use chappe_notify::{NotifyError, Server};
 use chappe_proxy::ProxyOptions;
 use chappe_wire::Role;
 use std::collections::BTreeMap;
@@ -21,6 +22,9 @@ pub(crate) type Setup = Arc<dyn Fn(&Node) -> Result<(), String> + Send + Sync>;
 /// The same for the master.
 pub(crate) type MasterSetup = Arc<dyn Fn(&Master) -> Result<(), String> + Send + Sync>;
 
+/// What registers a game's modules on one node.
+pub(crate) type ModulesSetup = Arc<dyn Fn(&Server) -> Result<(), NotifyError> + Send + Sync>;
+
 /// What a proxy of this game does otherwise than deploy.json says.
 pub(crate) type ProxySetup = Arc<dyn Fn(&mut ProxyOptions) + Send + Sync>;
 
@@ -29,6 +33,8 @@ pub(crate) type ProxySetup = Arc<dyn Fn(&mut ProxyOptions) + Send + Sync>;
 pub struct ModNode<'a> {
     /// The node: connected, and not routable before its mods are loaded.
     pub node: &'a Node,
+    /// Its end of player records and notifications.
+    pub server: &'a Server,
     /// The master, on the node that is one.
     pub master: Option<&'a Master>,
     /// Its entry of deploy.json.
@@ -85,6 +91,7 @@ pub trait ModHost: Send + Sync {
 pub struct App {
     servers: BTreeMap<String, Setup>,
     services: BTreeMap<String, Setup>,
+    modules: Vec<ModulesSetup>,
     master: Option<MasterSetup>,
     proxy: Option<ProxySetup>,
     mods: Option<Arc<dyn ModHost>>,
@@ -115,6 +122,31 @@ impl App {
         F: Fn(&Node) -> Result<(), String> + Send + Sync + 'static,
     {
         self.services.insert(node_type.to_owned(), Arc::new(setup));
+        self
+    }
+
+    /// Registers modules: what players may ask, what players do to each other, and the attributes of their records
+    /// (spec/snipe.md section 1). `register` runs on every node but proxies, the master too, before the node's own
+    /// setup; what it registers and a node has no use for costs nothing. It may be called for each part of a game.
+    ///
+    /// ```no_run
+    /// use chappe::notify::{Module, Player};
+    /// use chappe::{App, value};
+    ///
+    /// let app = App::new().modules(|server| {
+    ///     server.register(Module::new("user").request("hello", async |player: Player, _| {
+    ///         Ok(value!({"you": player.uid()}))
+    ///     }))
+    /// });
+    /// ```
+    ///
+    /// With the [`Server`] comes its node ([`Server::node`]), so this is also the place for listeners that notify.
+    #[must_use]
+    pub fn modules<F>(mut self, register: F) -> App
+    where
+        F: Fn(&Server) -> Result<(), NotifyError> + Send + Sync + 'static,
+    {
+        self.modules.push(Arc::new(register));
         self
     }
 
@@ -172,6 +204,14 @@ impl App {
         by_type.get(node_type).or_else(|| by_type.get(ANY)).cloned()
     }
 
+    /// Registers the game's modules on a node.
+    ///
+    /// # Errors
+    /// As [`Server::register`].
+    pub(crate) fn register_modules(&self, server: &Server) -> Result<(), NotifyError> {
+        self.modules.iter().try_for_each(|register| register(server))
+    }
+
     /// The options of a proxy, given those of deploy.json.
     pub(crate) fn proxy_options(&self, mut options: ProxyOptions) -> ProxyOptions {
         if let Some(setup) = &self.proxy {
@@ -196,6 +236,7 @@ impl fmt::Debug for App {
         f.debug_struct("App")
             .field("servers", &self.servers.keys())
             .field("services", &self.services.keys())
+            .field("modules", &self.modules.len())
             .field("master", &self.master.is_some())
             .field("proxy", &self.proxy.is_some())
             .finish()

@@ -29,6 +29,19 @@ pub(crate) fn node_config(deploy: &Deploy, entry: &NodeEntry) -> Config {
     config
 }
 
+/// The periods and bounds of records and notifications on the nodes of `deploy`.
+pub(crate) fn notify_options(deploy: &Deploy) -> chappe_notify::Options {
+    let given = &deploy.notifications;
+    chappe_notify::Options {
+        deadline: given.deadline,
+        depth: given.depth,
+        push_after: given.push,
+        cache_after: given.cache,
+        handler: given.handler,
+        keep: given.keep,
+    }
+}
+
 /// The number of a new life of a node: larger than that of every life before it on this machine, also when the clock
 /// was set back meanwhile; others would take the new life for an old one.
 fn new_life(run_dir: &Path, id: i64) -> u64 {

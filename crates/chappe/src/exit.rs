@@ -2,6 +2,7 @@
 
 use chappe_deploy::DeployErrors;
 use chappe_node::NodeError;
+use chappe_store::StoreError;
 use chappe_wire::Reason;
 use serde_json::json;
 use std::io;
@@ -32,6 +33,9 @@ pub(crate) enum CommandError {
     /// The node ended with an error.
     #[error("{0}")]
     Node(#[from] NodeError),
+    /// The master cannot open its store.
+    #[error("{0}")]
+    Store(StoreError),
     /// The node's mods are wrong.
     #[error("{0}")]
     Mod(NodeError),
@@ -86,7 +90,7 @@ impl CommandError {
     /// The process's exit code.
     pub(crate) fn code(&self) -> u8 {
         match self {
-            CommandError::Deploy(_) | CommandError::Usage(_) => CONFIG,
+            CommandError::Deploy(_) | CommandError::Usage(_) | CommandError::Store(_) => CONFIG,
             CommandError::Node(error) => node_code(error),
             CommandError::Mod(_) => MOD,
             CommandError::Outcome { .. } | CommandError::Io { .. } => FAILED,
@@ -105,6 +109,7 @@ impl CommandError {
             CommandError::Usage(_) => ("usage", None),
             CommandError::Node(NodeError::Refused { refusal, .. }) => ("node", Some(refusal.reason)),
             CommandError::Node(_) => ("node", None),
+            CommandError::Store(_) => ("store", None),
             CommandError::Mod(_) => ("mod", None),
             CommandError::Outcome { reason, .. } => ("outcome", Some(*reason)),
             CommandError::Unreachable { .. } => ("unreachable", None),

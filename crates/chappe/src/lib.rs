@@ -22,6 +22,7 @@
 //! app     what each type of node does          cmd         one file a command
 //! config  a deploy entry as a node's settings  supervisor  `up`: keeps the nodes of one machine running
 //! node_process  one node, from its entry to its end        tool  a request to a running cluster from outside
+//! store   where the master keeps what must survive
 //! ```
 
 mod app;
@@ -35,6 +36,7 @@ mod orphan;
 mod python;
 mod roles;
 mod signals;
+mod store;
 mod supervisor;
 mod tool;
 
@@ -43,6 +45,7 @@ pub use chappe_client as client;
 pub use chappe_deploy as deploy;
 pub use chappe_master as master;
 pub use chappe_node::*;
+pub use chappe_notify as notify;
 pub use chappe_proxy as proxy;
 pub use chappe_wire::{BadPlayerId, NodeId, PlayerId, PushTo, Reason, Role, Row, Value, value};
 pub use tool::ask_master;

@@ -5,10 +5,11 @@ use crate::config::node_config;
 use crate::exit::CommandError;
 use crate::python;
 use crate::roles::{Part, SetupError};
+use crate::store;
 use chappe_deploy::{Deploy, NodeEntry};
 use chappe_link::Link;
 use chappe_node::{Beats, Config, Node, NodeError, State, run_blocking};
-use chappe_wire::NodeId;
+use chappe_wire::{NodeId, Role};
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,7 +24,8 @@ const HEARD: Duration = Duration::from_secs(1);
 /// node is routable.
 ///
 /// # Errors
-/// [`CommandError::Node`] as [`Node::run`]; [`CommandError::Mod`] when it can never start with the mods that it has.
+/// [`CommandError::Node`] as [`Node::run`]; [`CommandError::Mod`] when it can never start with the mods that it has,
+/// [`CommandError::Store`] when the master's store is not to be had.
 pub(crate) fn run(
     app: &App,
     deploy: &Deploy,
@@ -32,6 +34,10 @@ pub(crate) fn run(
     stop: watch::Receiver<bool>,
     on_ready: impl FnOnce() + 'static,
 ) -> Result<(), CommandError> {
+    let store = match entry.role {
+        Role::Master => Some(store::open(deploy)?),
+        _ => None,
+    };
     let is_mod_wrong = Cell::new(false);
     let told = |error: SetupError| {
         is_mod_wrong.set(matches!(error, SetupError::Mod(ModError::Wrong(_))));
@@ -44,7 +50,7 @@ pub(crate) fn run(
             let node = Node::new(config);
             tokio::task::spawn_local(stop_when_asked(node.clone(), stop));
             tokio::task::spawn_local(tell_ready(node.clone(), on_ready));
-            let part = Part::attach(app, deploy, entry, &node);
+            let part = Part::attach(app, deploy, entry, &node, store);
             node.run(link, Beats::Thread, async |node| {
                 part.set_up(app, deploy, entry, node).await.map_err(told)
             })

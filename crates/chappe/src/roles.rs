@@ -1,10 +1,13 @@
 //! What a node does by its role: the built-in part, then the game's.
 
 use crate::app::{App, ModError, ModNode};
+use crate::config::notify_options;
 use chappe_deploy::{Deploy, NodeEntry};
 use chappe_master::Master;
 use chappe_node::Node;
+use chappe_notify::{Desk, Server};
 use chappe_proxy::{Proxy, ProxyOptions};
+use chappe_store::StoreClient;
 use chappe_wire::Role;
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
@@ -12,11 +15,11 @@ use tokio::net::TcpListener;
 /// What a node is beside a node.
 pub(crate) enum Part {
     /// The master; its HTTP control port opens when it is set up.
-    Master(Master),
+    Master(Master, Server),
     /// A proxy; its port for clients opens when it is set up.
     Proxy(Proxy),
     /// What the game says, or nothing.
-    Game,
+    Game(Server),
 }
 
 /// Why a node cannot start.
@@ -37,12 +40,25 @@ impl From<String> for SetupError {
 }
 
 impl Part {
-    /// Registers what must be there before the node runs.
-    pub(crate) fn attach(app: &App, deploy: &Deploy, entry: &NodeEntry, node: &Node) -> Part {
+    /// Registers what must be there before the node runs. `store`: the master's.
+    pub(crate) fn attach(
+        app: &App,
+        deploy: &Deploy,
+        entry: &NodeEntry,
+        node: &Node,
+        store: Option<StoreClient>,
+    ) -> Part {
+        let server = || Server::attach(node, notify_options(deploy));
         match entry.role {
-            Role::Master => Part::Master(Master::attach(node)),
+            Role::Master => {
+                let master = Master::attach(node);
+                if let Some(store) = store {
+                    Desk::attach(&master, store);
+                }
+                Part::Master(master, server())
+            }
             Role::Proxy => Part::Proxy(Proxy::attach(node, app.proxy_options(proxy_options(deploy, entry)))),
-            _ => Part::Game,
+            _ => Part::Game(server()),
         }
     }
 
@@ -57,14 +73,15 @@ impl Part {
         entry: &NodeEntry,
         node: &Node,
     ) -> Result<(), SetupError> {
-        let load = |master| match app.mod_host().filter(|_| !entry.mods.is_empty()) {
-            Some(host) => host.load(ModNode { node, master, entry, deploy }),
+        let load = |server, master| match app.mod_host().filter(|_| !entry.mods.is_empty()) {
+            Some(host) => host.load(ModNode { node, server, master, entry, deploy }),
             None => Ok(()),
         };
         match self {
-            Part::Master(master) => {
+            Part::Master(master, server) => {
+                app.register_modules(server).map_err(|error| error.to_string())?;
                 app.master_setup().map_or(Ok(()), |setup| setup(master))?;
-                load(Some(master))?;
+                load(server, Some(master))?;
                 if let Some(address) = address(entry).await? {
                     master.serve_http(address).await.map_err(|error| error.to_string())?;
                 }
@@ -79,9 +96,10 @@ impl Part {
                 }
                 Ok(())
             }
-            Part::Game => {
+            Part::Game(server) => {
+                app.register_modules(server).map_err(|error| error.to_string())?;
                 app.setup_of(entry.role, &entry.node_type).map_or(Ok(()), |setup| setup(node))?;
-                load(None)?;
+                load(server, None)?;
                 Ok(())
             }
         }

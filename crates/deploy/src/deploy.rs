@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use crate::entry::NodeEntry;
 use crate::error::{DeployErrors, Problem, Warning};
 use crate::limits::{Limits, Timing};
+use crate::notifications::Notifications;
 use crate::read;
+use crate::store::Named;
 
 /// What a deploy.json says, checked: there is a master, ids are unique, no two nodes of a host listen on one port, the
 /// directories of all mods are there (spec/apollo.md section 5).
@@ -30,12 +32,16 @@ pub struct Deploy {
     pub timing: Timing,
     /// Whether messages are stamped, so that their latency can be told (`measure`, default false).
     pub measure: bool,
-    /// Where the cluster keeps its data (`data_dir`), absolute; it need not exist.
-    pub data_dir: Option<PathBuf>,
+    /// Periods and bounds of operations between players.
+    pub notifications: Notifications,
+    /// Where the cluster keeps its data, absolute (`data_dir`, default `data` beside the file). It need not exist.
+    pub data_dir: PathBuf,
     /// The `engine` value, not looked into.
     pub engine: Option<serde_json::Value>,
     /// The keys at the top that mean nothing here.
     pub extra: serde_json::Map<String, serde_json::Value>,
+    /// What stands in `store`; see [`Deploy::store`].
+    pub(crate) store: Option<Named>,
     /// The file with its symbolic links resolved: what tells one cluster on a machine from another.
     pub(crate) canonical: PathBuf,
 }

@@ -148,6 +148,12 @@ pub enum Problem {
     /// Found by [`crate::Deploy::probe_ports`]: not in use, and still not to be had; the system's own words.
     #[error("cannot listen on {ip} port {port}: {reason}")]
     CannotListen { ip: String, port: u16, reason: String },
+    /// A `store` of a kind that there is not.
+    #[error("`{scheme}://` is no store; there are `postgres://` urls, and paths of SQLite files")]
+    UnknownStore { scheme: String },
+    /// Found by [`crate::Deploy::check_store`].
+    #[error("no store can be at {place}: {reason}")]
+    BadStore { place: String, reason: String },
     /// Found by [`crate::Deploy::check_programs`].
     #[error("program `{program}` cannot be run: {reason}")]
     ProgramMissing { program: String, reason: &'static str },
@@ -179,6 +185,8 @@ impl Problem {
             Problem::QueueBelowMessage { .. } => "queue_below_message",
             Problem::PortInUse { .. } => "port_in_use",
             Problem::CannotListen { .. } => "cannot_listen",
+            Problem::UnknownStore { .. } => "unknown_store",
+            Problem::BadStore { .. } => "bad_store",
             Problem::ProgramMissing { .. } => "program_missing",
         }
     }
@@ -228,6 +236,11 @@ pub enum Notice {
         "no lobby or game has the type `lobby`: logins are refused unless a login strategy names a server"
     )]
     NoLobby,
+    /// The `store` has a password in it.
+    #[error(
+        "a password in a file is soon in a backup and in a repository; set the variable CHAPPE_STORE instead"
+    )]
+    PasswordInFile,
 }
 
 impl Notice {
@@ -240,6 +253,7 @@ impl Notice {
             Notice::Comments { .. } => "comments",
             Notice::TrailingCommas { .. } => "trailing_commas",
             Notice::NoLobby => "no_lobby",
+            Notice::PasswordInFile => "password_in_file",
         }
     }
 }

@@ -4,6 +4,7 @@
 //! text -> json -> field -> entry, limits -> read -> check -> Deploy
 //!                                                              |-> modules   who declares which module
 //!                                                              |-> probe     is this machine ready for it?
+//!                                                              |-> store     where what must survive is kept
 //!                                                              `-> run_dir   where its sockets stand
 //! ```
 //!
@@ -21,11 +22,13 @@ mod json;
 mod limits;
 mod mod_json;
 mod modules;
+mod notifications;
 mod place;
 mod probe;
 mod read;
 mod report;
 mod run_dir;
+mod store;
 mod suggest;
 #[cfg(test)]
 mod tests;
@@ -34,5 +37,7 @@ pub use deploy::Deploy;
 pub use entry::NodeEntry;
 pub use error::{DeployError, DeployErrors, Notice, Problem, Warning};
 pub use limits::{Limits, Timing};
+pub use notifications::Notifications;
 pub use place::Place;
 pub use run_dir::SOCKET_NAME_MAX;
+pub use store::{STORE_VARIABLE, StoreChoice, StorePlace};

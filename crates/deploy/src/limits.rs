@@ -121,7 +121,7 @@ impl Timing {
     }
 }
 
-fn count<N: TryFrom<i64>>(
+pub(crate) fn count<N: TryFrom<i64>>(
     fields: &Fields<'_>,
     key: &str,
     range: std::ops::RangeInclusive<i64>,
@@ -131,7 +131,13 @@ fn count<N: TryFrom<i64>>(
     fields.find(key).and_then(|field| field.unsigned(range, report)).unwrap_or(default)
 }
 
-fn seconds(top: &Fields<'_>, key: &str, least: f64, default: Duration, report: &mut Report<'_>) -> Duration {
-    let seconds = top.find(key).and_then(|field| field.number(least..=MOST_SECONDS, report));
+pub(crate) fn seconds(
+    fields: &Fields<'_>,
+    key: &str,
+    least: f64,
+    default: Duration,
+    report: &mut Report<'_>,
+) -> Duration {
+    let seconds = fields.find(key).and_then(|field| field.number(least..=MOST_SECONDS, report));
     seconds.map_or(default, Duration::from_secs_f64)
 }

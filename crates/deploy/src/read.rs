@@ -11,15 +11,17 @@ use crate::error::{DeployError, DeployErrors, Notice, Problem, Warning};
 use crate::field::{Extra, Field, Fields};
 use crate::json::{self, Json, Member, Value};
 use crate::limits::{Limits, Timing};
+use crate::notifications::Notifications;
 use crate::place::Lines;
 use crate::report::Report;
+use crate::store::Named;
 use crate::suggest::nearest;
 
 /// The groups in the order that their nodes are listed in.
 const GROUPS: [Role; 5] = [Role::Master, Role::Proxy, Role::Lobby, Role::Game, Role::Service];
 
 /// The keys at the top that are neither groups nor times.
-const KEYS: [&str; 5] = ["cluster", "data_dir", "engine", "limits", "measure"];
+const KEYS: [&str; 7] = ["cluster", "data_dir", "engine", "limits", "measure", "notifications", "store"];
 
 /// What Python mods ask for, databases above all: kept as it is, for the Python package to read.
 const FOR_MODS: [&str; 12] = [
@@ -80,12 +82,15 @@ fn top(json: &Json, file: String, path: PathBuf, dir: PathBuf, report: &mut Repo
 
     let given_name = fields.find("cluster").and_then(|field| field.text(report));
     let data_dir = fields.find("data_dir").and_then(|field| field.text(report));
+    let notifications = fields.find("notifications").map(|field| Notifications::read(&field, report));
     Some(Deploy {
         cluster: given_name.unwrap_or_else(|| name_of_file(&path)),
         limits: fields.find("limits").map(|field| Limits::read(&field, report)).unwrap_or_default(),
         timing: Timing::read(&fields, report),
         measure: fields.find("measure").and_then(|field| field.boolean(report)).unwrap_or_default(),
-        data_dir: data_dir.map(|data_dir| resolve(&dir, &data_dir)),
+        notifications: notifications.unwrap_or_default(),
+        data_dir: resolve(&dir, data_dir.as_deref().unwrap_or("data")),
+        store: fields.find("store").and_then(|field| Named::read(&field, &dir, report)),
         engine: fields.find("engine").map(|field| field.json.to_plain()),
         canonical: path.canonicalize().unwrap_or_else(|_| path.clone()),
         file,

@@ -57,7 +57,7 @@ fn nothing_of_a_full_file_is_lost() {
     assert_eq!(warnings, []);
     assert_eq!(deploy.cluster, "arena");
     assert_eq!(deploy.dir, dir.path());
-    assert_eq!(deploy.data_dir, Some(dir.path().join("data")));
+    assert_eq!(deploy.data_dir, dir.path().join("data"));
     assert_eq!(deploy.engine, Some(serde_json::json!({"nats": ["nats://10.0.0.1"]})));
     assert!(deploy.measure);
     assert_eq!(deploy.timing.loss, Duration::from_millis(2500));

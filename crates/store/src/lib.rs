@@ -10,7 +10,7 @@
 //!   commit is refused while its neighbours in the same flush are untouched. All stores share it: what may be
 //!   committed is decided once.
 //! - [`MemoryStore`], [`SqliteStore`] and [`PostgresStore`] read those rows and write what changed. One suite,
-//!   `tests/suite`, runs against each.
+//!   `tests/suite`, runs against each. [`LazyStore`] opens one of them at its first use.
 //! - [`FaultyStore`] puts faults between: lost answers, failed flushes, delays, a crash that drops what was not
 //!   yet synced.
 //!
@@ -26,6 +26,7 @@ mod error;
 mod fault;
 mod id;
 mod judge;
+mod lazy;
 mod memory;
 mod notification;
 mod open;
@@ -33,7 +34,6 @@ mod options;
 mod overlay;
 mod postgres;
 mod record;
-
 mod schema;
 mod seal;
 mod serve;
@@ -47,9 +47,11 @@ pub use commit::{Commit, Delivered, NewAnswer, NewDeadLetter, NewPush, RecordCha
 pub use error::{Refused, StoreError};
 pub use fault::{Fault, Faults, FaultyStore};
 pub use id::{CommitId, NotificationId};
+pub use lazy::LazyStore;
 pub use memory::{MemoryDisk, MemoryStore};
 pub use notification::{NewNotification, Notification, Sender, Step};
-pub use open::open;
+pub(crate) use open::is_url;
+pub use open::{check_place, open};
 pub use options::{Limits, Options};
 pub use postgres::PostgresStore;
 pub use record::{Claimed, HistoryEntry, Record};

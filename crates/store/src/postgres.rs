@@ -50,6 +50,14 @@ impl PostgresStore {
         Ok(PostgresStore { target, options, runtime, session: Some(session) })
     }
 
+    /// Whether `url` is one that can be opened; nobody is asked.
+    ///
+    /// # Errors
+    /// [`StoreError::BadPlace`].
+    pub(crate) fn check_url(url: &str) -> Result<(), StoreError> {
+        Target::parse(url).map(drop)
+    }
+
     /// Runs `task` on the session, within [`PATIENCE`]. A session that is lost or late is given up.
     fn on_session<T>(
         &mut self,

@@ -3,7 +3,7 @@
 use super::{Context, DeployFile};
 use crate::exit::CommandError;
 use crate::tool;
-use chappe_deploy::{Deploy, DeployErrors};
+use chappe_deploy::{Deploy, DeployErrors, StorePlace};
 use serde_json::json;
 
 /// Tell everything that is wrong with a deploy.json
@@ -35,7 +35,11 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CommandError> {
         }
     };
     let ports = if tool::is_running(&deploy) { Ok(()) } else { deploy.probe_ports(|_| true) };
-    together(deploy.check_programs(), ports).map_err(|mut errors| {
+    let at = |place: &StorePlace| {
+        chappe_store::check_place(&place.with_secrets()).map_err(|error| error.to_string())
+    };
+    let programs = together(deploy.check_programs(), deploy.check_store(at));
+    together(programs, ports).map_err(|mut errors| {
         errors.warnings.clone_from(&warnings);
         errors
     })?;

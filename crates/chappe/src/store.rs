@@ -1,0 +1,45 @@
+//! Where the master keeps what must survive: said by deploy.json or the environment, opened before the node runs.
+
+use crate::exit::CommandError;
+use chappe_deploy::{Deploy, STORE_VARIABLE};
+use chappe_store::{LazyStore, Options, Store, StoreClient, StoreError, on_thread};
+use std::time::Duration;
+
+/// How often a store that another master has is tried: one that was killed may leave it behind for a moment.
+const TRIES: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// The master's store, on a thread of its own. One that is named, or is there, is opened now; else it is when something is
+/// to be kept.
+///
+/// # Errors
+/// [`CommandError::Store`]: it cannot be used, and will not be by itself. [`CommandError::Usage`]: the variable is wrong.
+pub(crate) fn open(deploy: &Deploy) -> Result<StoreClient, CommandError> {
+    let variable = std::env::var(STORE_VARIABLE).ok();
+    let choice = deploy.store(variable.as_deref());
+    let choice = choice.map_err(|problem| CommandError::Usage(format!("{STORE_VARIABLE}: {problem}")))?;
+    let (place, options) = (choice.place.with_secrets(), Options::new(&deploy.cluster));
+    let mut store = LazyStore::new(&place, !choice.is_named, options).map_err(CommandError::Store)?;
+    if choice.is_named || store.is_there() {
+        match open_in_time(&mut store) {
+            Ok(()) => tracing::info!(kind = store.name(), place = %choice.place, "the store is open"),
+            // It may come back, and then it is opened.
+            Err(error @ (StoreError::StoreUnavailable(_) | StoreError::AnswerLost(_))) => {
+                tracing::error!(place = %choice.place, %error, "degraded: the store is not to be had yet");
+            }
+            Err(error) => return Err(CommandError::Store(error)),
+        }
+    }
+    let (client, _) = on_thread(Box::new(store)).map_err(CommandError::io("no thread for the store"))?;
+    Ok(client)
+}
+
+fn open_in_time(store: &mut LazyStore) -> Result<(), StoreError> {
+    for _ in 1..TRIES {
+        match store.open_now() {
+            Err(StoreError::InUse { .. }) => std::thread::sleep(PAUSE),
+            result => return result,
+        }
+    }
+    store.open_now()
+}
