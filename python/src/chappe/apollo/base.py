@@ -98,8 +98,8 @@ class BaseRuntime:
     def _guarded(self, about: str, call: Callable[[], object]) -> None:
         try:
             call()
-        except Exception:
-            self.log.exception("%s raised", about)
+        except Exception as error:
+            self.log.error("%s raised%s\n%s", about, self.engine.explains(error), mods.told(error))
 
     def register_system(self, namespace: str, name: str, path: str) -> systems.BaseSystem:
         """RegisterSystem: makes an instance of the class that ``path`` names.
