@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from check_world import World
 
 
@@ -101,3 +102,22 @@ def test_columns_are_those_of_the_file_with_tabs_and_chinese(world: World) -> No
     assert world.short() == (
         'server/system.py:4:15: error: ServerSystem has no NotifyToServer, it is a call of ClientSystem; to one lobby or game: NotifyToServerNode(serverId, eventName, eventData) of a service or the master [role-call]\n'
     )
+
+
+def test_a_folder_of_mods_is_all_of_them(world: World) -> None:
+    world.system("server", "self.NotifyToMaster('Said', {})")
+    world.system("master", "self.ListenForEvent('hello', 'HelloServer', 'Siad', self, self.On)", "def On(self, args):\n    pass")
+    one_by_one = world.found("mods/hello", "mods/master", "mods/service")
+    assert "did you mean `Said`?" in one_by_one
+    assert world.found("mods") == one_by_one
+    assert world.check("mods/hello/developer_mods").summary == world.check("mods/hello").summary
+
+
+def test_a_file_of_a_mod_is_no_network(world: World) -> None:
+    with pytest.raises(FileNotFoundError, match="a mod's directory or a deploy.json is wanted"):
+        world.check(world.script("server") + "/system.py")
+
+
+def test_a_deploy_file_that_is_no_object_is_told(world: World) -> None:
+    world.write("deploy.json", "[]")
+    assert world.found() == "deploy.json:1:1: error: a deploy.json holds an object: {...} [json-syntax]\n"

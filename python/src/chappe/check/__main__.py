@@ -12,7 +12,7 @@ from . import check
 def main(arguments: Sequence[str] | None = None) -> int:
     """Checks what the arguments name and prints the report to stdout. Answers the exit code."""
     parser = argparse.ArgumentParser(prog="chappe mod check", description="Finds the mistakes of mods without running them.")
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="a mod's directory, or a deploy.json for the whole network")
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="a mod's directory, a folder of mods, or a deploy.json for the whole network")
     parser.add_argument("--json", action="store_true", help="machine-readable output")
     parser.add_argument("--no-warnings", action="store_true", help="errors only")
     options = parser.parse_args(arguments)

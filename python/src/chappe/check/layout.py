@@ -11,6 +11,8 @@ from .api import CLIENT, ROLE_OF_GROUP
 from .finding import Finding
 from .suggest import did_you_mean
 
+#: Where a mod has its two halves.
+HALVES = ("developer_mods", "behavior_packs")
 _NO_CODE = {"__pycache__", "tests", "node_modules"}
 
 
@@ -70,6 +72,8 @@ class Layout:
         read = self._json(path, notes=False)
         nodes: list[Node] = []
         root = read.root.value if read else None
+        if read and not isinstance(root, dict):
+            self._find((str(path), 1, 1), "json-syntax", "a deploy.json holds an object: {...}")
         for group, entries in (root.items() if isinstance(root, dict) else ()):
             if group not in ROLE_OF_GROUP:
                 continue
@@ -159,6 +163,16 @@ class Layout:
 
     def _find(self, place: tuple[str, int, int], code: str, message: str) -> None:
         self.findings.append(Finding(*place, code, message))
+
+
+def mod_folders(path: Path) -> list[Path]:
+    """The mods that a directory stands for: itself, the one that it is a part of, or all that it holds."""
+    if path.resolve().name in HALVES:
+        return [path.parent if path.name in HALVES else path.resolve().parent]
+    if any((path / part).is_dir() for part in HALVES):
+        return [path]
+    held = [folder for folder in sorted(path.iterdir()) if any((folder / part).is_dir() for part in HALVES)]
+    return held or [path]
 
 
 def nodes_of_mods(mods: list[Mod]) -> list[Node]:

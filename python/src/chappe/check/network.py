@@ -12,7 +12,7 @@ from . import api
 from .calls import ApiCall, Registration, Who, api_calls, enclosing_class, references, registrations, who
 from .evaluate import Evaluator
 from .finding import Finding, Summary
-from .layout import Half, Layout, Mod, Node, client_nodes, nodes_of_mods, serves
+from .layout import Half, Layout, Mod, Node, client_nodes, mod_folders, nodes_of_mods, serves
 from .model import Binding, Class, Module, dotted_name
 from .source import Unreadable, parse
 
@@ -56,10 +56,12 @@ class Network:
         """Reads what is given. Raises `FileNotFoundError`."""
         layout, nodes, mods = Layout(), list[Node](), list[Mod]()
         for path in paths:
+            if path.suffix == ".py":
+                raise FileNotFoundError(f"{path}: a mod's directory or a deploy.json is wanted, not one of its files")
             if path.is_file():
                 nodes += layout.deploy(path)
             elif path.is_dir():
-                mods.append(layout.mod(path))
+                mods += [layout.mod(folder) for folder in mod_folders(path)]
             else:
                 raise FileNotFoundError(f"{path}: no such file or directory")
         if not nodes:
