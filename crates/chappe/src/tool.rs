@@ -54,6 +54,16 @@ pub(crate) fn ask<T: Serialize, R: DeserializeOwned>(
     args: &T,
     within: Duration,
 ) -> Result<R, CommandError> {
+    ask_of(deploy, (control::MASTER, method), args, within)
+}
+
+/// As [`ask`], for a module of the master and its method.
+pub(crate) fn ask_of<T: Serialize, R: DeserializeOwned>(
+    deploy: &Deploy,
+    target: (&str, &str),
+    args: &T,
+    within: Duration,
+) -> Result<R, CommandError> {
     let bad_data = |error: value::ValueError| CommandError::Outcome {
         reason: Reason::BadData,
         message: error.to_string(),
@@ -66,7 +76,7 @@ pub(crate) fn ask<T: Serialize, R: DeserializeOwned>(
     }
     let answer = block_on(async {
         let mut connection = Connection::open(deploy).await?;
-        connection.request(method, &args, within).await
+        connection.request(target, &args, within).await
     })?;
     let unreachable = |why: String| CommandError::Unreachable {
         cluster: deploy.cluster.clone(),
@@ -159,8 +169,13 @@ impl Connection {
         }
     }
 
-    async fn request(&mut self, method: &str, args: &[u8], within: Duration) -> Result<Vec<u8>, ToolError> {
-        let target = format!("{}\0{method}", control::MASTER);
+    async fn request(
+        &mut self,
+        (module, method): (&str, &str),
+        args: &[u8],
+        within: Duration,
+    ) -> Result<Vec<u8>, ToolError> {
+        let target = format!("{module}\0{method}");
         let timeout_ms = u32::try_from(within.as_millis()).unwrap_or(u32::MAX);
         let body = Body::Request { id: 1, timeout_ms, one_way: false, target: target.as_bytes() };
         let envelope = Envelope { meta: Meta::of(Row::Internal), body, payload: args };

@@ -4,11 +4,14 @@ mod announce;
 mod call;
 mod check;
 mod client;
+mod deadletters;
 mod kick;
 mod mods;
 mod node;
 mod nodes;
+mod notifications;
 mod players;
+mod record;
 mod send;
 mod stop;
 mod up;
@@ -46,6 +49,8 @@ Example:
 const HANDED_OVER: &str = "CHAPPE_HANDED_OVER";
 /// How long the master may take for what it knows itself.
 const ASK: Duration = Duration::from_secs(5);
+/// How long it may take for what is in its store.
+const ASK_STORE: Duration = Duration::from_secs(15);
 
 #[derive(Debug, Parser)]
 #[command(name = "chappe", version, about = ABOUT, after_help = CODES, disable_help_subcommand = true)]
@@ -71,6 +76,10 @@ enum Command {
     Players(players::Args),
     Kick(kick::Args),
     Announce(announce::Args),
+    Record(record::Args),
+    Notifications(notifications::Args),
+    #[command(name = "deadletters")]
+    DeadLetters(deadletters::Args),
     Stop(stop::Args),
     Mod(mods::Args),
     Client(client::Args),
@@ -111,6 +120,9 @@ pub(crate) fn run(app: App, args: impl IntoIterator<Item = OsString>) -> ExitCod
         Command::Players(args) => players::run(&context, args),
         Command::Kick(args) => kick::run(&context, args),
         Command::Announce(args) => announce::run(&context, args),
+        Command::Record(args) => record::run(&context, args),
+        Command::Notifications(args) => notifications::run(&context, &args),
+        Command::DeadLetters(args) => deadletters::run(&context, args),
         Command::Stop(args) => stop::run(&context, &args),
         Command::Mod(args) => mods::run(&context, args),
         Command::Client(args) => client::run(&context, args),
@@ -200,6 +212,28 @@ fn data_arg(text: &str) -> Result<chappe_wire::Value, String> {
     chappe_wire::value::from_json(text).map_err(|error| error.to_string())
 }
 
+/// Data as JSON for a program: the text form, in which nothing is lost.
+fn data_json(data: &chappe_wire::Value) -> serde_json::Value {
+    let text = chappe_wire::value::to_json(data);
+    serde_json::from_str(&text).unwrap_or(serde_json::Value::String(text))
+}
+
+/// A moment of the store's clock for a person: `2026-03-04 05:06:07`, UTC.
+fn moment(ms: u64) -> String {
+    let (days, second) = (ms / 86_400_000, ms / 1000 % 86_400);
+    // Years that begin in March: the day that comes and goes is then their last.
+    let day = days + 719_468;
+    let (era, of_era) = (day / 146_097, day % 146_097);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * of_year + 2) / 153;
+    let of_month = of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{of_month:02} {hour:02}:{minute:02}:{second:02}")
+}
+
 /// A time-out on the command line: seconds, with a fraction if need be.
 fn seconds_arg(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
@@ -258,6 +292,14 @@ mod tests {
         let help = command.clone().term_width(100).render_long_help().to_string();
         assert!(help.contains("Example"), "{name} shows no example");
         insta::assert_snapshot!(name, help);
+    }
+
+    #[test]
+    fn a_moment_is_not_a_day_off() {
+        assert_eq!(moment(0), "1970-01-01 00:00:00");
+        assert_eq!(moment(951_782_399_000), "2000-02-28 23:59:59");
+        assert_eq!(moment(951_868_800_999), "2000-03-01 00:00:00");
+        assert_eq!(moment(1_795_174_043_000), "2026-11-20 11:27:23");
     }
 
     #[test]
