@@ -22,8 +22,8 @@ use tokio::time::{Instant, sleep};
 const COMMIT: Duration = Duration::from_secs(10);
 /// Between two questions what became of a commit: the first wait, and the longest.
 const RESOLVE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
-/// The largest document, in bytes.
-const DOCUMENT: usize = 512 << 10;
+/// The largest document, in bytes: with 64 kept pushes it must fit into one message of a claim.
+const DOCUMENT: usize = 256 << 10;
 
 /// A run's documents that have changed, encoded.
 type Encoded = BTreeMap<u64, Vec<u8>>;

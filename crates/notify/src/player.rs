@@ -8,6 +8,9 @@ use chappe_store::NewPush;
 use chappe_wire::{PlayerId, Value, value};
 use std::rc::Rc;
 
+/// The largest push that is kept for an offline player, in bytes.
+const PUSH: usize = 8 << 10;
+
 /// A player and their record, while the handler runs that was given it. What it changes and says becomes real together,
 /// with the handler's commit, or not at all.
 #[derive(Clone)]
@@ -172,6 +175,10 @@ impl Player {
                 call: "client.notify",
                 what: error.to_string(),
             })?;
+            if payload.len() > PUSH {
+                let what = format!("a durable push of {} bytes is over the limit of {PUSH}", payload.len());
+                return Err(NotifyError::BadMessage { call: "client.notify", what });
+            }
             did.pushes.push(NewPush { uid, payload });
         } else {
             self.server.0.node.stats().count("pushes_to_offline_players");

@@ -36,7 +36,7 @@ struct Effects {
     /// The first of them has the first order.
     sent: Vec<(NotificationId, Flight)>,
     /// Those that have their outcome, or ended.
-    moved: Vec<(NotificationId, bool)>,
+    moved: Vec<(NotificationId, Option<Vec<u8>>)>,
     kept: BTreeSet<NotificationId>,
     by: Option<Life>,
 }
@@ -203,10 +203,10 @@ impl Desk {
                     table.put(id, Step::Sent, place);
                 }
             }
-            for (id, is_decided) in effects.moved {
+            for (id, outcome) in effects.moved {
                 let known = table.get(id).is_some();
-                if is_decided {
-                    let decided = table.decide(id, place(&id), self.now());
+                if outcome.is_some() {
+                    let decided = table.decide(id, outcome, place(&id), self.now());
                     if known && decided.is_none() && place(&id) != Place::Waiting {
                         table.put(id, Step::Decided, place(&id));
                     }
@@ -256,7 +256,11 @@ impl Desk {
         let changed: Vec<_> = match found {
             None => table.settle(id).into_iter().collect(),
             Some(found) if known.is_some() => match found.step {
-                Step::Decided => table.decide(id, Place::Waiting, self.now()).into_iter().flatten().collect(),
+                Step::Decided => table
+                    .decide(id, found.outcome, Place::Waiting, self.now())
+                    .into_iter()
+                    .flatten()
+                    .collect(),
                 Step::Sent => Vec::new(),
             },
             Some(found) => {
@@ -314,7 +318,7 @@ impl Effects {
             (sent.id, Flight::new(sent, payload, desk.now()))
         };
         let sent = commit.sent.iter().map(flight).collect();
-        let moved = commit.transitions.iter().map(|moved| (moved.id, moved.outcome.is_some())).collect();
+        let moved = commit.transitions.iter().map(|moved| (moved.id, moved.outcome.clone())).collect();
         Effects { sent, moved, kept, by }
     }
 
@@ -337,6 +341,7 @@ impl Flight {
             place: Place::Waiting,
             since,
             payload,
+            outcome: None,
         }
     }
 
@@ -353,6 +358,7 @@ impl Flight {
             place: Place::Waiting,
             since,
             payload: None,
+            outcome: None,
         }
     }
 }

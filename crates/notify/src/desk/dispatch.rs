@@ -191,18 +191,14 @@ impl Desk {
         let answer = node.ask::<_, ()>(Row::Internal, to, (NOTIFY, "deliver"), &deliver, DELIVER).await;
         let mut table = self.0.table.borrow_mut();
         let still_there = |place: Place| place == Place::Sent(life);
-        for Delivery { id, step, payload, .. } in deliver.steps {
+        for Delivery { id, step, .. } in deliver.steps {
             if !table.get(id).is_some_and(|flight| flight.step == step && still_there(flight.place)) {
                 // It has moved on meanwhile, or its node is gone.
-                table.keep_payload(id, payload);
                 continue;
             }
             match &answer {
                 Ok(()) => drop(table.put(id, step, Place::Accepted(life))),
-                Err(_) => {
-                    table.put(id, step, Place::Waiting);
-                    table.keep_payload(id, payload);
-                }
+                Err(_) => drop(table.put(id, step, Place::Waiting)),
             }
         }
         drop(table);
@@ -253,7 +249,7 @@ impl Desk {
 
     /// Reads what is not kept here, as much as fits into one delivery.
     async fn fill(&self, due: Vec<Due>) -> Result<Filled, StoreError> {
-        let first_read = due.iter().position(|due| !due.has_payload || due.step != chappe_store::Step::Sent);
+        let first_read = due.iter().position(|due| !due.is_whole);
         let Some(first_read) = first_read else {
             return Ok(due.into_iter().map(|due| (due, None)).collect());
         };
@@ -293,14 +289,13 @@ impl Desk {
             let (payload, outcome) = match read {
                 Some(read) if read.step == due.step => (read.payload, read.outcome),
                 Some(_) => continue,
-                None => match table.take_payload(due.id) {
-                    Some(payload) => (payload, None),
+                None => match table.carried(due.id) {
+                    Some(carried) => carried,
                     None => break,
                 },
             };
             let size = payload.len() + outcome.as_ref().map_or(0, Vec::len);
             if !steps.is_empty() && bytes + size > BYTES {
-                table.keep_payload(due.id, payload);
                 break;
             }
             bytes += size;

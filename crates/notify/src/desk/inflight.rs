@@ -47,8 +47,10 @@ pub(crate) struct Flight {
     pub(crate) place: Place,
     /// When it came to its step, by the master's clock.
     pub(crate) since: Duration,
-    /// Only until a server has accepted it.
+    /// Kept until it ends, as long as there is room; else it is read again from the store.
     pub(crate) payload: Option<Vec<u8>>,
+    /// The same of its outcome, once it is decided.
+    pub(crate) outcome: Option<Vec<u8>>,
 }
 
 /// A step that is to be delivered now.
@@ -56,7 +58,8 @@ pub(crate) struct Flight {
 pub(crate) struct Due {
     pub(crate) id: NotificationId,
     pub(crate) step: Step,
-    pub(crate) has_payload: bool,
+    /// What it carries is here, and need not be read.
+    pub(crate) is_whole: bool,
 }
 
 /// All that is under way.
@@ -87,6 +90,16 @@ impl Flight {
     }
 }
 
+impl Flight {
+    fn is_whole(&self) -> bool {
+        self.payload.is_some() && (self.step == Step::Sent || self.outcome.is_some())
+    }
+
+    fn carried_bytes(&self) -> usize {
+        [&self.payload, &self.outcome].into_iter().flatten().map(Vec::len).sum()
+    }
+}
+
 impl Place {
     /// The life of a node that has it or is about to.
     pub(crate) fn life(self) -> Option<Life> {
@@ -104,9 +117,10 @@ impl InFlight {
             return false;
         }
         let room = KEPT_BYTES.saturating_sub(self.kept_bytes);
-        let keeps = flight.place == Place::Waiting;
-        flight.payload = flight.payload.take().filter(|payload| keeps && payload.len() <= room);
-        self.kept_bytes += flight.payload.as_ref().map_or(0, Vec::len);
+        if flight.carried_bytes() > room {
+            (flight.payload, flight.outcome) = (None, None);
+        }
+        self.kept_bytes += flight.carried_bytes();
         if let (Step::Sent, Some(at)) = (flight.step, flight.deadline_ms) {
             self.deadlines.insert((at, id));
         }
@@ -119,14 +133,20 @@ impl InFlight {
 
     /// A notification has its outcome; `place` is where its next step is. Returns whose queues have changed: the
     /// receiver's and the sender's. `None` when it is not known, or was decided before.
-    pub(crate) fn decide(&mut self, id: NotificationId, place: Place, now: Duration) -> Option<[Target; 2]> {
+    pub(crate) fn decide(
+        &mut self,
+        id: NotificationId,
+        outcome: Option<Vec<u8>>,
+        place: Place,
+        now: Duration,
+    ) -> Option<[Target; 2]> {
         if self.flights.get(&id)?.step == Step::Decided {
             return None;
         }
         let mut flight = self.take(id)?;
         let before = flight.target();
         (flight.step, flight.place, flight.since) = (Step::Decided, place, now);
-        flight.payload = None;
+        flight.outcome = outcome;
         let after = flight.target();
         self.insert(id, flight);
         Some([before, after])
@@ -137,7 +157,7 @@ impl InFlight {
         self.take(id).map(|flight| flight.target())
     }
 
-    /// A server has it, or not. What is accepted needs no payload here any more.
+    /// A server has it, or not.
     pub(crate) fn put(&mut self, id: NotificationId, step: Step, place: Place) -> Option<Target> {
         if self.flights.get(&id)?.step != step {
             return None;
@@ -145,33 +165,16 @@ impl InFlight {
         let mut flight = self.flights.remove(&id)?;
         self.dequeue(&flight);
         flight.place = place;
-        if matches!(place, Place::Accepted(_)) {
-            self.kept_bytes -= flight.payload.take().map_or(0, |payload| payload.len());
-        }
         self.enqueue(id, &flight);
         let target = flight.target();
         self.flights.insert(id, flight);
         Some(target)
     }
 
-    /// Takes the payload out, for a delivery.
-    pub(crate) fn take_payload(&mut self, id: NotificationId) -> Option<Vec<u8>> {
-        let payload = self.flights.get_mut(&id)?.payload.take()?;
-        self.kept_bytes -= payload.len();
-        Some(payload)
-    }
-
-    /// Keeps the payload of a delivery that failed, for the next one.
-    pub(crate) fn keep_payload(&mut self, id: NotificationId, payload: Vec<u8>) {
-        let room = KEPT_BYTES.saturating_sub(self.kept_bytes);
-        if let Some(flight) = self.flights.get_mut(&id)
-            && flight.place == Place::Waiting
-            && flight.payload.is_none()
-            && payload.len() <= room
-        {
-            self.kept_bytes += payload.len();
-            flight.payload = Some(payload);
-        }
+    /// What it carries, for a delivery: its payload, and its outcome once decided.
+    pub(crate) fn carried(&self, id: NotificationId) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
+        let flight = self.flights.get(&id).filter(|flight| flight.is_whole())?;
+        Some((flight.payload.clone()?, flight.outcome.clone()))
     }
 
     /// A life of a node has ended: what it had waits again. Returns whose.
@@ -207,7 +210,7 @@ impl InFlight {
         let first = queue.waiting.range(..bound).take(most);
         let due = |(_, id): (&u64, &NotificationId)| {
             let flight = self.flights.get(id)?;
-            Some(Due { id: *id, step: flight.step, has_payload: flight.payload.is_some() })
+            Some(Due { id: *id, step: flight.step, is_whole: flight.is_whole() })
         };
         first.filter_map(due).collect()
     }
@@ -287,7 +290,7 @@ impl InFlight {
             self.deadlines.remove(&(at, id));
         }
         self.decided -= usize::from(flight.step == Step::Decided);
-        self.kept_bytes -= flight.payload.as_ref().map_or(0, Vec::len);
+        self.kept_bytes -= flight.carried_bytes();
         Some(flight)
     }
 

@@ -22,6 +22,7 @@ fn flight(order: u64) -> Flight {
         place: Place::Waiting,
         since: NOW,
         payload: Some(vec![1; 10]),
+        outcome: None,
     }
 }
 
@@ -71,9 +72,9 @@ fn what_a_lost_node_had_is_lost_with_it() {
 fn an_outcome_goes_to_the_receiver() {
     let mut table = table(&[1]);
     table.put(id(1), Step::Sent, Place::Accepted(HERE));
-    let changed = table.decide(id(1), Place::Waiting, NOW);
+    let changed = table.decide(id(1), Some(vec![2]), Place::Waiting, NOW);
     assert_eq!(changed, Some([RECEIVER, Target::Player(5)]));
-    assert_eq!(table.decide(id(1), Place::Waiting, NOW), None, "decided once");
+    assert_eq!(table.decide(id(1), Some(vec![2]), Place::Waiting, NOW), None, "decided once");
     assert_eq!(table.put(id(1), Step::Sent, Place::Waiting), None, "an answer for a step that is over");
     assert_eq!(due(&table, Target::Player(5), THERE), [1]);
     assert_eq!((table.counts(), table.next_deadline()), ((0, 1), None), "an outcome has no deadline");
@@ -82,16 +83,21 @@ fn an_outcome_goes_to_the_receiver() {
 }
 
 #[test]
-fn payloads_stay_in_memory_when_a_server_has_them() {
+fn an_outcome_waits_for_a_read_though_all_of_it_is_here() {
     let mut table = table(&[1, 2]);
-    table.put(id(1), Step::Sent, Place::Accepted(HERE));
-    assert_eq!(table.take_payload(id(1)), None);
-    let payload = table.take_payload(id(2)).unwrap_or_default();
-    assert_eq!(table.take_payload(id(2)), None);
-    table.keep_payload(id(2), payload);
-    table.keep_payload(id(1), vec![1; 10]);
-    let has: Vec<bool> = table.after(0).map(|(_, flight)| flight.payload.is_some()).collect();
-    assert_eq!(has, [false, true], "what a server has accepted is read again");
+    assert_eq!(table.carried(id(1)), Some((vec![1; 10], None)));
+    table.decide(id(1), Some(vec![2]), Place::Waiting, NOW);
+    assert_eq!(table.carried(id(1)), Some((vec![1; 10], Some(vec![2]))));
+    table.decide(id(2), None, Place::Waiting, NOW);
+    assert_eq!(table.carried(id(2)), None, "its outcome is in the store alone");
+}
+
+#[test]
+fn what_is_kept_in_memory_has_no_bound() {
+    let mut table = table(&[1]);
+    let huge = Flight { order: 2, payload: Some(vec![0; 65 << 20]), ..flight(2) };
+    table.insert(id(2), huge);
+    assert_eq!((table.carried(id(1)).is_some(), table.carried(id(2))), (true, None));
 }
 
 #[test]
@@ -105,7 +111,7 @@ fn a_deadline_is_looked_at_twice_or_never() {
     assert_eq!(table.next_deadline(), None);
     table.postpone(id(1), 2000);
     assert_eq!(table.next_deadline(), Some(2000));
-    table.decide(id(1), Place::Waiting, NOW);
+    table.decide(id(1), Some(vec![2]), Place::Waiting, NOW);
     assert_eq!(table.next_deadline(), None);
 }
 
