@@ -2,22 +2,36 @@
 
 use crate::deliver::to_py;
 use crate::value::{In, Out};
-use chappe::client::{ClientError, ClientEvent, Login};
-use chappe::{NodeId, Row};
+use chappe::client::{ClientError, ClientEvent, Login, Response};
+use chappe::{NodeId, Row, Value, value};
 use pyo3::exceptions::PyConnectionError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::future::Future;
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::runtime::{Builder, Handle};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
+
+/// What came of a request, by its number.
+type Answer = (u64, Result<Response, ClientError>);
+
+enum Next {
+    Event(ClientEvent),
+    Answer(Answer),
+}
 
 /// A client that is logged in.
 #[pyclass(frozen, module = "chappe._core")]
 pub(crate) struct Client {
     client: chappe::client::Client,
     runtime: Handle,
+    /// As many as requests are open, which the mod bounds.
+    answers: UnboundedSender<Answer>,
+    answered: tokio::sync::Mutex<UnboundedReceiver<Answer>>,
+    last_ask: AtomicU64,
     /// Dropped with the client: the thread ends.
     _alive: oneshot::Sender<()>,
 }
@@ -42,7 +56,9 @@ impl Client {
             let (runtime, alive) = start()?;
             let client = runtime.block_on(runtime.spawn(chappe::client::Client::connect(url, login)));
             let client = client.map_err(io::Error::other)?.map_err(client_error)?;
-            Ok(Client { client, runtime, _alive: alive })
+            let (answers, answered) = unbounded_channel();
+            let (answered, last_ask) = (tokio::sync::Mutex::new(answered), AtomicU64::new(0));
+            Ok(Client { client, runtime, answers, answered, last_ask, _alive: alive })
         })
     }
 
@@ -72,13 +88,49 @@ impl Client {
             .map_err(client_error)
     }
 
-    /// What happens next, as a dict with a `kind`: "event" {namespace, system, event, data}, "moved" {server,
+    /// Sends a request of the type `kind` with `params`, a dict; with an `id`, it runs once however often it is sent. Its
+    /// response is an event.
+    #[pyo3(signature = (kind, params, id = None))]
+    fn request(&self, kind: &str, params: &Bound<'_, PyAny>, id: Option<&str>) -> PyResult<()> {
+        self.client.request(kind, &Out::new(params), id).map_err(client_error)
+    }
+
+    /// Sends a request under an id of its own, again when a socket or a server is lost meanwhile; its outcome is the event
+    /// "answer" with the `number` that this returns. The timeout is in seconds.
+    fn ask(&self, kind: &str, params: &Bound<'_, PyAny>, timeout: f64) -> PyResult<u64> {
+        let timeout = Duration::try_from_secs_f64(timeout.clamp(0.0, 86_400.0)).unwrap_or_default();
+        // Checked here, so that the mistake shows where it was made.
+        let params: Value =
+            value::encode(&Out::new(params)).and_then(|bytes| value::decode(&bytes)).map_err(to_py)?;
+        let number = self.last_ask.fetch_add(1, Ordering::Relaxed) + 1;
+        let (answers, answer) = (self.answers.clone(), self.client.ask(kind, &params, timeout));
+        self.runtime.spawn(async move {
+            // Whoever wants none any more has dropped the client.
+            let _ = answers.send((number, answer.await));
+        });
+        Ok(number)
+    }
+
+    /// What happens next, as a dict with a `kind`: "event" {namespace, system, event, data}, "response" {data},
+    /// "answer" {number, data, reason, text}: data is None for a request that came to nothing, "moved" {server,
     /// isTransfer}, "announce" {text}, "dropped" {reason, text}, "reconnected" {resumed}, "closed" {reason, text}. None
     /// when nothing has after `timeout` seconds, or when it is over.
     fn next_event<'py>(&self, py: Python<'py>, timeout: f64) -> PyResult<Option<Bound<'py, PyDict>>> {
         let timeout = Duration::try_from_secs_f64(timeout.clamp(0.0, 86_400.0)).unwrap_or_default();
-        let next = self.wait(py, async |client| tokio::time::timeout(timeout, client.next_event()).await);
-        next.ok().flatten().map(|event| event_dict(py, &event)).transpose()
+        let next = self.wait(py, async |client| {
+            let mut answered = self.answered.lock().await;
+            tokio::select! {
+                biased;
+                Some(answer) = answered.recv() => Some(Next::Answer(answer)),
+                event = client.next_event() => event.map(Next::Event),
+                () = tokio::time::sleep(timeout) => None,
+            }
+        });
+        match next {
+            Some(Next::Event(event)) => event_dict(py, &event).map(Some),
+            Some(Next::Answer((number, answer))) => answer_dict(py, number, answer).map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Ends the session; what was sent before goes first.
@@ -157,6 +209,10 @@ fn start() -> io::Result<(Handle, oneshot::Sender<()>)> {
 fn event_dict<'py>(py: Python<'py>, event: &ClientEvent) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
     match event {
+        ClientEvent::Event(event) if event.response().is_some() => {
+            dict.set_item("kind", "response")?;
+            dict.set_item("data", event.data::<In>().map_err(to_py)?.0)?;
+        }
         ClientEvent::Event(event) => {
             dict.set_item("kind", "event")?;
             dict.set_item("namespace", event.namespace())?;
@@ -186,6 +242,25 @@ fn event_dict<'py>(py: Python<'py>, event: &ClientEvent) -> PyResult<Bound<'py, 
             dict.set_item("kind", "closed")?;
             dict.set_item("reason", reason.as_str())?;
             dict.set_item("text", message)?;
+        }
+    }
+    Ok(dict)
+}
+
+fn answer_dict(
+    py: Python<'_>,
+    number: u64,
+    answer: Result<Response, ClientError>,
+) -> PyResult<Bound<'_, PyDict>> {
+    let dict = PyDict::new(py);
+    dict.set_item("kind", "answer")?;
+    dict.set_item("number", number)?;
+    match answer {
+        Ok(response) => dict.set_item("data", response.data::<In>().map_err(to_py)?.0)?,
+        Err(error) => {
+            dict.set_item("data", py.None())?;
+            dict.set_item("reason", error.reason().as_str())?;
+            dict.set_item("text", error.to_string())?;
         }
     }
     Ok(dict)

@@ -8,10 +8,12 @@ use crate::deliver::to_py;
 use crate::door::{Door, player_id_of};
 use crate::node::Node;
 use crate::turns::Turns;
-use crate::value::Out;
+use crate::value::{In, Out};
 use chappe::master::Master;
+use chappe::notify::{Desk, Options, Server};
 use chappe::{Beats, Config, Declared, NodeError, NodeId, Reason, Role, Row, State, value};
 use chappe_link::memory::MemoryLink;
+use chappe_store::{Clock, MemoryDisk, Pace, StoreClient, on_task};
 use chappe_wire::client::Names;
 use pyo3::exceptions::{PyConnectionError, PyKeyError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -42,6 +44,9 @@ pub(crate) struct Cluster {
     door: RefCell<Option<Door>>,
     declared: Declared,
     link: Arc<MemoryLink>,
+    /// The master's: a crash takes what is not synced.
+    disk: MemoryDisk,
+    store: Rc<RefCell<Option<StoreClient>>>,
     host: Py<PyAny>,
     is_driving: Cell<bool>,
     start: Instant,
@@ -75,6 +80,8 @@ impl Cluster {
             door: RefCell::default(),
             declared,
             link: Arc::new(MemoryLink::new()),
+            disk: MemoryDisk::new(),
+            store: Rc::default(),
             host,
             is_driving: Cell::new(false),
             start,
@@ -99,16 +106,21 @@ impl Cluster {
         let (host, on_error) = (self.host.clone_ref(py), self.host.getattr(py, "on_error")?);
         let (end, failure, door) = (ended.clone(), failed.clone(), Rc::new(RefCell::new(None)));
         let slot = door.clone();
+        let (start, disk, store) = (self.start, self.disk.clone(), self.store.clone());
         let set = LocalSet::new();
         set.spawn_local(async move {
             let master = (role == Role::Master).then(|| Master::attach(&running));
+            if let Some(master) = &master {
+                *store.borrow_mut() = keep_records(master, &disk, start);
+            }
+            let server = Server::attach(&running, Options::default());
             let setup = async |node: &chappe::Node| {
                 if role == Role::Proxy {
                     *slot.borrow_mut() = Some(Door::attach(node));
                     return Ok(());
                 }
                 Python::attach(|py| {
-                    let node = Node::new(node, master.as_ref(), on_error);
+                    let node = Node::new(&server, master.as_ref(), on_error);
                     host.call_method1(py, "load", (node,)).map(drop)
                 })
                 .map_err(|error| {
@@ -156,6 +168,9 @@ impl Cluster {
             return Err(PyRuntimeError::new_err("a node cannot be killed from within a handler"));
         }
         let up = self.nodes.borrow_mut().remove(&id).ok_or_else(|| not_up(id))?;
+        if up.node.config().role == Role::Master {
+            self.disk.crash();
+        }
         self.end(id);
         // Python may hold the node for long.
         up.node.abandon();
@@ -242,6 +257,29 @@ impl Cluster {
         let (sender, sending) = (door.clone(), (row, service.map(NodeId), topic, data));
         let sent = self.within(py, door.id(), async move { sender.send(session, sending) })?;
         sent.map_err(|reason| crate::RouteError::new_err(format!("{}: {event}", reason.as_str())))
+    }
+
+    /// A player's request: a dict with `_type`.
+    fn request(&self, py: Python<'_>, session: u64, fields: &Bound<'_, PyAny>) -> PyResult<()> {
+        let door = self.door()?;
+        let data = value::encode(&Out::new(fields)).map_err(to_py)?;
+        let mut topic = Vec::new();
+        Names::REQUEST.topic_into(&mut topic);
+        let (sender, sending) = (door.clone(), (Row::PlayerRequest, None, topic, data));
+        let sent = self.within(py, door.id(), async move { sender.send(session, sending) })?;
+        sent.map_err(|reason| crate::RouteError::new_err(format!("{}: request", reason.as_str())))
+    }
+
+    /// A player's record as it is stored, as a dict; None when there is none.
+    fn record(&self, py: Python<'_>, uid: u64) -> PyResult<Option<Py<PyAny>>> {
+        let store = self.store.borrow().clone();
+        let master = self.declared.nodes.iter().find(|node| node.1 == Role::Master).map(|node| node.0);
+        let (Some(store), Some(master)) = (store, master) else { return Ok(None) };
+        let loaded = self.within(py, master, async move { store.load(uid).await })?;
+        let record = loaded.map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
+        record
+            .map(|record| value::decode::<In>(&record.document).map(|record| record.0).map_err(to_py))
+            .transpose()
     }
 
     /// Lets every node leave in order, the master last.
@@ -371,6 +409,19 @@ impl Cluster {
     fn switch(&self, py: Python<'_>, id: Option<NodeId>) -> PyResult<()> {
         self.host.call_method1(py, "switch", (id.map(|id| id.0),)).map(drop)
     }
+}
+
+/// Gives a master its store, on the cluster's time.
+fn keep_records(master: &Master, disk: &MemoryDisk, start: Instant) -> Option<StoreClient> {
+    let mut options = chappe_store::Options::new("test");
+    options.clock = Clock::new(move || u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX));
+    let store =
+        disk.open(options).inspect_err(|error| tracing::error!(%error, "the store is not open")).ok()?;
+    let at_once = || Box::new(|| Duration::ZERO);
+    let pace = Pace { before: at_once(), after: at_once(), answered: Box::new(|| {}) };
+    let (store, _) = on_task(Box::new(store), pace);
+    Desk::attach(master, store.clone());
+    Some(store)
 }
 
 async fn sleep_for(time: Duration) {

@@ -65,15 +65,25 @@ impl Deliver {
         about: &dyn fmt::Display,
         call: impl FnOnce(Python<'_>) -> PyResult<()>,
     ) -> bool {
-        let _busy = Busy::enter();
-        Python::attach(|py| {
+        self.call(|py| {
             let Err(error) = call(py) else { return true };
-            self.node.stats().count("handler_errors");
-            if let Err(worse) = self.on_error.call1(py, (about.to_string(), error.into_value(py))) {
-                tracing::error!(%about, %worse, "a handler's error could not be reported");
-            }
+            self.report(py, about, error);
             false
         })
+    }
+
+    /// Runs `call` with the interpreter, for a caller that looks after what it raises.
+    pub(crate) fn call<R>(&self, call: impl FnOnce(Python<'_>) -> R) -> R {
+        let _busy = Busy::enter();
+        Python::attach(call)
+    }
+
+    /// What a handler has raised is counted and reported.
+    pub(crate) fn report(&self, py: Python<'_>, about: &dyn fmt::Display, error: PyErr) {
+        self.node.stats().count("handler_errors");
+        if let Err(worse) = self.on_error.call1(py, (about.to_string(), error.into_value(py))) {
+            tracing::error!(%about, %worse, "a handler's error could not be reported");
+        }
     }
 
     /// Calls a listener.

@@ -35,7 +35,7 @@ impl ModHost for Host {
     fn load(&self, on: ModNode<'_>) -> Result<(), ModError> {
         Python::attach(|py| {
             let load = || -> PyResult<()> {
-                let node = Node::new(on.node, on.master, self.python.getattr(py, "on_error")?);
+                let node = Node::new(on.server, on.master, self.python.getattr(py, "on_error")?);
                 let entry = PyDict::new(py);
                 let mods: Vec<_> = on.entry.mods.iter().map(|dir| dir.as_os_str()).collect();
                 entry.set_item("mods", mods)?;

@@ -3,6 +3,8 @@
 //! ```text
 //! host     the command, and the way to the mods     node    the node: players, timers, look-ups, the master
 //! deliver  each call into Python                    system  listens, sends, asks, answers
+//! notify   records and notifications: modules, the calls   notify_run     their handlers
+//! notify_player  a player, for a handler                   notify_value   their data
 //! value    data between Python and MessagePack             client  a player's connection, for bots and tests
 //! cluster  a cluster in this process, on virtual time      door    its proxy, without sockets
 //!                                                          turns   its nodes, polled one after the other
@@ -18,6 +20,10 @@ mod deliver;
 mod door;
 mod host;
 mod node;
+mod notify;
+mod notify_player;
+mod notify_run;
+mod notify_value;
 mod responders;
 mod system;
 #[cfg(feature = "testing")]
@@ -82,6 +88,9 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<cluster::Cluster>()?;
     module.add_class::<node::Post>()?;
     module.add_class::<node::Timer>()?;
+    module.add_class::<notify::Notifications>()?;
+    module.add_class::<notify::SlaveClient>()?;
+    module.add_class::<notify_player::Player>()?;
     module.add_class::<system::System>()?;
     module.add_class::<system::Listener>()?;
     module.add("DataError", module.py().get_type::<DataError>())?;

@@ -1,15 +1,18 @@
 //! The node, as Python sees it.
 
 use crate::deliver::{Deliver, to_py};
+use crate::notify::Notifications;
 use crate::responders::Responders;
 use crate::system::{System, player_id};
 use crate::value::{In, Out};
 use chappe::control::{Destination, Kick, Transfer, Where};
 use chappe::master::{ClientId, LoginChoice, Master};
+use chappe::notify::Server;
 use chappe::{Failure, NodeId, Player, value};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -70,14 +73,16 @@ impl Choice {
 pub(crate) struct Node {
     deliver: Rc<Deliver>,
     responders: Rc<Responders>,
+    server: Server,
     master: Option<Master>,
 }
 
 impl Node {
-    pub(crate) fn new(node: &chappe::Node, master: Option<&Master>, on_error: Py<PyAny>) -> Node {
+    pub(crate) fn new(server: &Server, master: Option<&Master>, on_error: Py<PyAny>) -> Node {
         Node {
-            deliver: Deliver::new(node.clone(), on_error),
+            deliver: Deliver::new(server.node().clone(), on_error),
             responders: Rc::default(),
+            server: server.clone(),
             master: master.cloned(),
         }
     }
@@ -211,6 +216,12 @@ impl Node {
         Post(sender)
     }
 
+    /// Player records and notifications; `params` makes the dicts that handlers are given, `refuse` is the exception with
+    /// which they say no. To be asked for once.
+    fn notifications(&self, params: Py<PyAny>, refuse: Py<PyAny>) -> Notifications {
+        Notifications::new(&self.server, self.deliver.clone(), params, refuse)
+    }
+
     /// A system under a namespace and a name.
     fn system(&self, namespace: &str, name: &str) -> System {
         System::new(self.deliver.clone(), self.responders.clone(), namespace, name)
@@ -227,15 +238,21 @@ impl Node {
 
     /// Answers a request: "ok"; "unknown" when there is none of that number open for that node; "unwanted" when the
     /// caller wants no answer.
-    fn respond(&self, server: i64, callback_id: u64, data: &Bound<'_, PyAny>) -> PyResult<&'static str> {
+    fn respond<'py>(
+        &self,
+        py: Python<'py>,
+        server: i64,
+        callback_id: u64,
+        data: &Bound<'py, PyAny>,
+    ) -> PyResult<&'py Bound<'py, PyString>> {
         if callback_id == 0 {
-            return Ok("unwanted");
+            return Ok(intern!(py, "unwanted"));
         }
         let Some(responder) = self.responders.take(callback_id, NodeId(server)) else {
             self.node().stats().count("unknown_answers");
-            return Ok("unknown");
+            return Ok(intern!(py, "unknown"));
         };
-        responder.respond(&Out::new(data)).map(|()| "ok").map_err(to_py)
+        responder.respond(&Out::new(data)).map(|()| intern!(py, "ok")).map_err(to_py)
     }
 
     /// Calls function(*args, **kwargs) after so many seconds.
