@@ -8,6 +8,7 @@
 //! runs its handlers (`steps`), `commits` makes what they did the record's state and sends it to the master; what is
 //! decided leaves (`settle`), and what is not true after all falls with all that rests on it (`undo`, `undecided`).
 
+mod arrivals;
 mod attributes;
 mod commits;
 mod desk;

@@ -3,10 +3,10 @@
 use crate::job::{CallMethod, Job, Origin, Task};
 use crate::message::{Message, split};
 use crate::modules::Handled;
-use crate::protocol::{Dead, Exists, NOTIFY, Plain, STORE, Sealed, SendTo, ToNode};
+use crate::protocol::{Exists, NOTIFY, Plain, STORE, Sealed, SendTo, ToNode};
 use crate::run::{Run, Said};
 use crate::{HandlerError, NotifyError, Params, Player, Server};
-use chappe_node::{Call, Failure, State, To};
+use chappe_node::{Failure, State, To};
 use chappe_store::{NewNotification, Sender};
 use chappe_wire::{NodeId, Reason, Role, Row, Value, value};
 use std::future::{Future, poll_fn};
@@ -41,7 +41,8 @@ impl Server {
         let Message { kind, id, record, .. } = message;
         let is_here = self.0.records.borrow().contains_key(&uid) || self.0.node.player_by_uid(uid).is_some();
         if !is_here {
-            return Ok(self.route_plain(uid, id, &record, depth));
+            self.route_plain(uid, id, &record, depth);
+            return Ok(());
         }
         let said = vec![Said::Plain { uid, kind, id, record, depth }];
         match run {
@@ -120,7 +121,7 @@ impl Server {
     /// [`NotifyError::BadMessage`]; [`NotifyError::WrongRole`] elsewhere than on the master.
     pub fn notify_node(&self, node: NodeId, record: Value) -> Result<(), NotifyError> {
         const CALL: &str = "slaveClient.notify";
-        let bytes = self.from_master(CALL, record)?;
+        let bytes = self.by_master(CALL, record)?;
         let target = (NOTIFY, "event");
         self.0.node.request_raw(Row::SlaveNotify, To::Node(node), target, &bytes, ASK, None);
         Ok(())
@@ -133,7 +134,7 @@ impl Server {
     /// As [`Server::notify_node`].
     pub fn notify_all(&self, node_type: &str, record: Value) -> Result<usize, NotifyError> {
         const CALL: &str = "notifyAll";
-        let bytes = self.from_master(CALL, record)?;
+        let bytes = self.by_master(CALL, record)?;
         let nodes = self.nodes_of(node_type);
         for node in &nodes {
             let target = (NOTIFY, "event");
@@ -387,85 +388,6 @@ impl Server {
         }
     }
 
-    /// A plain notification that could not be handled.
-    pub(crate) fn dead(&self, reason: &str, uid: Option<u64>, id: Option<u64>, record: &Value, depth: u32) {
-        self.0.node.stats().count("dead_letters");
-        let record = value::encode(record).unwrap_or_default();
-        self.tell_master("dead", &Dead { reason: reason.to_owned(), uid, id, record, depth });
-    }
-
-    /// `$notify plain`: the master has found the player's server.
-    pub(crate) fn on_plain(&self, call: Call<'_>) {
-        let Ok(Plain { uid, id, record, depth }) = call.args() else { return };
-        let Ok(record) = value::decode::<Value>(&record) else { return };
-        let kind = Params::new(record.clone()).kind().to_owned();
-        self.say(vec![Said::Plain { uid, kind, id, record, depth }]);
-    }
-
-    /// `$notify send_to`: a response for a player here.
-    pub(crate) fn on_send_to(&self, call: Call<'_>) {
-        let Ok(SendTo { uid, record }) = call.args() else { return };
-        let Ok(fields) = value::decode::<Value>(&record) else { return };
-        match self.0.node.player_by_uid(uid) {
-            Some(player) => self.respond(uid, player.id.0, fields),
-            None => self.0.node.stats().dropped(Row::SendTo, Reason::PlayerOffline),
-        }
-    }
-
-    /// `$notify event`: the master notifies this node.
-    pub(crate) fn on_event(&self, call: Call<'_>) {
-        let Ok(ToNode { id, record, depth }) = call.args() else { return };
-        let Ok(record) = value::decode::<Value>(&record) else { return };
-        let kind = Params::new(record.clone()).kind().to_owned();
-        let is_here = id.is_some_and(|uid| self.0.node.player_by_uid(uid).is_some());
-        match id {
-            Some(uid) if is_here => self.say(vec![Said::Plain { uid, kind, id, record, depth }]),
-            Some(uid) => self.dead("userNotOnline", Some(uid), id, &record, depth),
-            None => self.start(None, Job::new(Task::Plain { kind, id, record, depth })),
-        }
-    }
-
-    /// `$notify cache`, on the master.
-    pub(crate) fn on_cache_notify(&self, call: Call<'_>) {
-        let Some((kind, handling)) = self.cache_handling(&call) else { return };
-        let server = self.clone();
-        self.0.node.spawn(async move {
-            if let Err(error) = handling.await {
-                server.0.node.stats().count("handlers_failed");
-                tracing::error!(node = %server.0.node.id(), handler = kind, "{error}");
-            }
-        });
-    }
-
-    /// `$notify cache_request`, on the master.
-    pub(crate) fn on_cache_request(&self, call: Call<'_>) {
-        let Some((_, handling)) = self.cache_handling(&call) else {
-            return call.fail(Reason::NoMethod, "no module of the master handles that type");
-        };
-        let responder = call.into_responder();
-        self.0.node.spawn(async move {
-            match handling.await {
-                Ok(answer) => drop(responder.respond(&answer.unwrap_or_default())),
-                Err(error) => responder.fail(Reason::HandlerFailed, &error.to_string()),
-            }
-        });
-    }
-
-    fn cache_handling(&self, call: &Call<'_>) -> Option<(String, crate::modules::Handling)> {
-        let ToNode { record, .. } = call.args().ok()?;
-        let params = Params::new(value::decode::<Value>(&record).ok()?);
-        let kind = params.kind().to_owned();
-        let method = self.0.modules.borrow().cache(&kind);
-        match method {
-            Some(method) => Some((kind, method(call.from(), params))),
-            None => {
-                self.say_unheard(&kind);
-                self.dead("noHandler", None, None, params.value(), 0);
-                None
-            }
-        }
-    }
-
     /// Sends what waits for the master, behind whatever was sent to it last.
     pub(crate) fn flush_cache(&self) {
         let waiting = self.0.cache.take();
@@ -484,7 +406,7 @@ impl Server {
         encoded.map_err(|error| NotifyError::BadMessage { call, what: error.to_string() })
     }
 
-    fn from_master(&self, call: &'static str, record: Value) -> Result<Vec<u8>, NotifyError> {
+    fn by_master(&self, call: &'static str, record: Value) -> Result<Vec<u8>, NotifyError> {
         if self.0.node.config().role != Role::Master {
             return Err(NotifyError::WrongRole { call, who: "the master" });
         }

@@ -47,6 +47,9 @@ impl Default for Options {
     }
 }
 
+/// A method of `$notify`.
+type Method = Rc<dyn Fn(&Server, Call<'_>)>;
+
 /// Records and notifications on one node: a handle that is cheap to clone and stays on the node's thread.
 #[derive(Clone)]
 pub struct Server(pub(crate) Rc<Inner>);
@@ -198,7 +201,7 @@ impl Server {
     }
 
     /// Registers a method of `$notify`; nobody but the runtime calls it, under those rows.
-    fn serve_rows_boxed(&self, method: &str, rows: Vec<Row>, handler: Rc<dyn Fn(&Server, Call<'_>)>) {
+    fn serve_rows_boxed(&self, method: &str, rows: Vec<Row>, handler: Method) {
         let server = self.clone();
         let row = rows.first().copied().unwrap_or(Row::Internal);
         self.0.node.register(row, NOTIFY, method, move |call| {
