@@ -49,6 +49,10 @@ class BenchSystem(ServiceSystem):
             ["the handler's own lines", best(lambda: handler(*given)) - best(lambda: None)],
         ]
         if kind == "rpc":
+            node = types.SimpleNamespace(respond=lambda serverId, callbackId, data: "ok")
+            system = types.SimpleNamespace(_runtime=types.SimpleNamespace(node=node))
+            respond = best(lambda: ServiceSystem.ResponseToServer(system, 1, 2, payload))
+            found.append(["ResponseToServer, its Python", respond - best(lambda: None)])
             found.append(["Python to MessagePack", best(lambda: _core.encode(payload)) - best(lambda: None)])
         self.ResponseToServer(serverId, callbackId, found)
 

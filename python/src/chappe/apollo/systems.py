@@ -233,6 +233,8 @@ class RpcSystem(BaseSystem):
         node, or never given out."""
         if type(callbackId) is int and callbackId >= 0:
             outcome = self._runtime.node.respond(serverId, callbackId, eventData)
+            if outcome == "ok":
+                return True
         else:
             outcome = "unknown"
         if outcome == "unknown":
@@ -245,7 +247,7 @@ class RpcSystem(BaseSystem):
             self._runtime.warn_of(
                 f"ResponseToServer: node {serverId} asked without a callback and wants no answer; it is dropped"
             )
-        return outcome == "ok"
+        return False
 
 
 class _Provider(RpcSystem):
