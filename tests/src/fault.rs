@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::rng::Rng;
+use crate::steps::{self, Step};
 
 mod tamper;
 use tamper::Tamper;
@@ -235,6 +236,7 @@ impl Conn for FaultConn {
                         let writer = state.writer.take();
                         drop(state);
                         writer.into_iter().for_each(Waker::wake);
+                        steps::tell(Step::Received(self.incoming.from.0, self.incoming.to.0));
                         return Poll::Ready(Ok(chunk.len()));
                     }
                     (Some(due), _) => due,
@@ -280,7 +282,10 @@ impl Conn for FaultConn {
                 state.chunks.push_back((due, piece.to_vec()));
             }
         }
-        state.reader.take().into_iter().for_each(Waker::wake);
+        let reader = state.reader.take();
+        drop((state, net));
+        reader.into_iter().for_each(Waker::wake);
+        steps::tell(Step::Sent(sender, receiver));
         Ok(())
     }
 

@@ -12,4 +12,5 @@ pub mod oracle;
 pub mod rng;
 pub mod sessions;
 pub mod sim;
+pub mod steps;
 pub mod world;

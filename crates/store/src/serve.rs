@@ -35,6 +35,8 @@ pub struct Pace {
     pub before: Box<dyn FnMut() -> Duration>,
     /// From then to the answers.
     pub after: Box<dyn FnMut() -> Duration>,
+    /// Called when the answers have been given.
+    pub answered: Box<dyn FnMut()>,
 }
 
 /// Runs a store as a task of the caller's `LocalSet`, on tokio's clock: for simulations. A crash of the process is the
@@ -49,6 +51,7 @@ pub fn on_task(mut store: Box<dyn Store>, mut pace: Pace) -> (StoreClient, tokio
             let ran = batch.run(&mut *store, &stats);
             tokio::time::sleep((pace.after)()).await;
             ran.answer();
+            (pace.answered)();
         }
     });
     (client, task)

@@ -131,6 +131,7 @@ async fn crash_and_restart(skip_sync: bool) {
     let pace = || Pace {
         before: Box::new(|| Duration::from_millis(3)),
         after: Box::new(|| Duration::from_millis(2)),
+        answered: Box::new(|| ()),
     };
     let (client, task) = on_task(Box::new(disk.open(Options::new("ours")).unwrap()), pace());
     let one = claim(&client, 1).await;

@@ -7,22 +7,27 @@ use chappe_wire::{Value, value};
 pub const MONEY: i64 = 10_000;
 /// What one gift takes.
 pub const AMOUNT: i64 = 500;
-/// How often a player may receive.
+/// How often a player may receive, in snipe.md.
 pub const MOST: i64 = 6;
 
-/// Registers the game's module.
+/// Registers the game's module; `most`: how often a player may receive.
 ///
 /// # Errors
 /// As [`Server::register`].
-pub fn register(server: &Server) -> Result<(), NotifyError> {
+pub fn register(server: &Server, most: i64) -> Result<(), NotifyError> {
     let give = server.clone();
     let module = Module::new("user")
         .attributes(Attributes::new(1).default("money", MONEY).default("moneyReceived", 0).default("told", 0))
         .request("giveMoney", move |player, params| give_money(give.clone(), player, params))
         .request("balance", async |player: Player, _| {
-            Ok(value!({"money": player.int("money")?, "moneyReceived": player.int("moneyReceived")?}))
+            let (money, received) = (player.int("money")?, player.int("moneyReceived")?);
+            Ok(value!({"money": money, "moneyReceived": received, "told": player.int("told")?}))
         })
-        .handler("giveMoneyValidate", async |player: Player, _| validate(&player))
+        .request("fill", move |player: Player, _| async move {
+            player.set("moneyReceived", most)?;
+            Ok(value!({"errorCode": "ok"}))
+        })
+        .handler("giveMoneyValidate", move |player: Player, _| async move { validate(&player, most) })
         .handler("giveMoney2", async |player: Player, params: Params| act2(&player, &params))
         .handler("giveMoney3", async |player: Player, _| {
             player.add("told", 1)?;
@@ -66,8 +71,8 @@ async fn give_money(server: Server, player: Player, params: Params) -> Result<Op
     Ok(None)
 }
 
-fn validate(player: &Player) -> Result<Value, HandlerError> {
-    let is_full = player.int("moneyReceived")? >= MOST;
+fn validate(player: &Player, most: i64) -> Result<Value, HandlerError> {
+    let is_full = player.int("moneyReceived")? >= most;
     Ok(value!({"errorCode": if is_full { "moneyReceivedMax" } else { "ok" }}))
 }
 

@@ -1,16 +1,18 @@
 //! The cluster of the money tests: a master with a store on a disk that loses what was not synced, a proxy, two games.
 
 use super::bank;
+use super::books::Account;
 use super::till::{Till, Told};
+use super::watched::{Watched, pace};
 use crate::fault::Net;
 use chappe_link::Link;
 use chappe_master::Master;
 use chappe_node::{Beats, Config, Declared, Node, State, Timing};
 use chappe_notify::{Desk, Options, Server};
-use chappe_store::{Clock, Faults, FaultyStore, MemoryDisk, Pace, StoreClient, on_task};
+use chappe_store::{Clock, Faults, FaultyStore, MemoryDisk, StoreClient, on_task};
 use chappe_wire::{NodeId, Role, Value};
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
@@ -27,6 +29,8 @@ pub const PROXY: NodeId = NodeId(10);
 pub const GAME1: NodeId = NodeId(30);
 /// Another.
 pub const GAME2: NodeId = NodeId(31);
+/// A third one, in clusters of three.
+pub const GAME3: NodeId = NodeId(32);
 
 /// How long anything that is waited for may take, in virtual time.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -45,6 +49,40 @@ pub struct Cluster {
     lives: Cell<u64>,
     processes: RefCell<BTreeMap<NodeId, Process>>,
     nodes: Vec<(NodeId, Role, String)>,
+    plan: Plan,
+    died: RefCell<BTreeMap<NodeId, Instant>>,
+    due: RefCell<Vec<(Instant, Due)>>,
+}
+
+/// What a cluster is like.
+#[derive(Clone)]
+pub struct Plan {
+    /// Decides the network's small delays.
+    pub seed: u64,
+    /// How many game servers there are: two or three.
+    pub games: usize,
+    /// How often a player may receive.
+    pub most: i64,
+    /// Of the servers' half.
+    pub options: Options,
+    /// Registers more on each game server.
+    pub more: Option<Rc<dyn Fn(&Server)>>,
+}
+
+impl Plan {
+    /// Two games, and the game as snipe.md has it.
+    pub fn new(seed: u64) -> Plan {
+        Plan { seed, games: 2, most: bank::MOST, options: Options::default(), more: None }
+    }
+}
+
+/// What ends a fault.
+#[derive(Debug, Clone, Copy)]
+enum Due {
+    Heal(NodeId, NodeId),
+    Thaw(NodeId),
+    StoreBack,
+    DiskEmptied,
 }
 
 /// A life of a node.
@@ -62,36 +100,43 @@ struct Process {
 struct Switch {
     is_off: Cell<bool>,
     is_frozen: Cell<bool>,
+    /// The node has ended by itself: the master has given it up.
+    has_ended: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
 
 /// Runs a test on virtual time.
 pub fn run<R>(seed: u64, test: impl AsyncFnOnce(Rc<Cluster>) -> R) -> R {
+    run_with(Plan::new(seed), test)
+}
+
+/// As [`run`], with a cluster of another kind.
+pub fn run_with<R>(plan: Plan, test: impl AsyncFnOnce(Rc<Cluster>) -> R) -> R {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let runtime = runtime.unwrap_or_else(|error| panic!("no runtime: {error}"));
     LocalSet::new().block_on(&runtime, async move {
-        let cluster = Cluster::new(seed);
+        let cluster = Cluster::new(plan);
         test(cluster).await
     })
 }
 
 impl Cluster {
-    fn new(seed: u64) -> Rc<Cluster> {
-        let nodes = [
-            (MASTER, Role::Master, "master"),
-            (PROXY, Role::Proxy, "proxy"),
-            (GAME1, Role::Game, "game"),
-            (GAME2, Role::Game, "game"),
-        ];
+    fn new(plan: Plan) -> Rc<Cluster> {
+        let games = [GAME1, GAME2, GAME3].into_iter().take(plan.games);
+        let others = [(MASTER, Role::Master, "master"), (PROXY, Role::Proxy, "proxy")];
+        let nodes = others.into_iter().chain(games.map(|id| (id, Role::Game, "game")));
         Rc::new(Cluster {
-            net: Net::new(seed, None),
+            net: Net::new(plan.seed, None),
             disk: MemoryDisk::new(),
             faults: Faults::new(),
             told: Told::default(),
             started: Instant::now(),
             lives: Cell::new(0),
             processes: RefCell::default(),
-            nodes: nodes.map(|(id, role, name)| (id, role, name.to_owned())).to_vec(),
+            nodes: nodes.map(|(id, role, name)| (id, role, name.to_owned())).collect(),
+            plan,
+            died: RefCell::default(),
+            due: RefCell::default(),
         })
     }
 
@@ -135,15 +180,16 @@ impl Cluster {
                 Role::Master => process.store = Some(self.attach_master(&node)),
                 Role::Proxy => process.till = Some(Till::listen(&node, self.told.clone())),
                 _ => {
-                    let server = Server::attach(&node, Options::default());
-                    bank::register(&server).unwrap_or_else(|error| panic!("{error}"));
+                    let server = Server::attach(&node, self.plan.options.clone());
+                    bank::register(&server, self.plan.most).unwrap_or_else(|error| panic!("{error}"));
+                    self.plan.more.iter().for_each(|more| more(&server));
                     process.server = Some(server);
                 }
             }
         }
         let (link, runs, switch) = (self.net.link(id, life), node, process.switch.clone());
         self.processes.borrow_mut().insert(id, process);
-        set.spawn_local(run_node(runs, link));
+        set.spawn_local(run_node(runs, link, switch.clone()));
         tokio::task::spawn_local(drive(set, switch));
     }
 
@@ -152,10 +198,12 @@ impl Cluster {
         let mut options = chappe_store::Options::new("money");
         options.clock =
             Clock::new(move || 1_000_000 + u64::try_from(started.elapsed().as_millis()).unwrap_or_default());
+        // Every state of a record stays known, so that what was told can be compared with it.
+        options.limits.history = 1_000_000;
         let store = self.disk.open(options).unwrap_or_else(|error| panic!("{error}"));
         let store = FaultyStore::new(Box::new(store), self.faults.clone());
-        let pause = || Box::new(|| Duration::from_millis(1));
-        let (store, _) = on_task(Box::new(store), Pace { before: pause(), after: pause() });
+        let (store, flushed) = Watched::new(store);
+        let (store, _) = on_task(Box::new(store), pace(flushed));
         let master = Master::attach(node);
         Desk::attach(&master, store.clone());
         // Whoever logs in lands on the first game; tests take them elsewhere.
@@ -163,14 +211,93 @@ impl Cluster {
         store
     }
 
-    /// Ends a life at once, as kill -9 does; the master's disk loses what was not synced.
-    pub fn kill(&self, id: NodeId) {
+    /// Ends a life at once, as kill -9 does; the master's disk loses what was not synced. With `drains`, what it had
+    /// written to the network still arrives.
+    pub fn kill(&self, id: NodeId, drains: bool) {
         let Some(process) = self.processes.borrow_mut().remove(&id) else { return };
         process.switch.is_off.set(true);
         process.switch.wake();
-        self.net.kill(id, process.life, false);
+        self.net.kill(id, process.life, drains);
         if id == MASTER {
             self.disk.crash();
+        }
+        self.died.borrow_mut().insert(id, Instant::now());
+    }
+
+    /// Ends all connections between two nodes for a while.
+    pub fn cut(&self, a: NodeId, b: NodeId, lasts: Duration) {
+        self.net.cut(a, b, false);
+        self.due.borrow_mut().push((Instant::now() + lasts, Due::Heal(a, b)));
+    }
+
+    /// Nothing passes between two nodes for a while; neither is told.
+    pub fn hold(&self, a: NodeId, b: NodeId, lasts: Duration) {
+        self.net.hold(a, b);
+        self.due.borrow_mut().push((Instant::now() + lasts, Due::Heal(a, b)));
+    }
+
+    /// Stops a life in its tracks for a while.
+    pub fn stop(&self, id: NodeId, lasts: Duration) {
+        self.freeze(id, true);
+        self.due.borrow_mut().push((Instant::now() + lasts, Due::Thaw(id)));
+    }
+
+    /// The database is lost for a while.
+    pub fn lose_store(&self, lasts: Duration) {
+        self.faults.lost(true);
+        self.due.borrow_mut().push((Instant::now() + lasts, Due::StoreBack));
+    }
+
+    /// The disk is full for a while.
+    pub fn fill_disk(&self, lasts: Duration) {
+        self.disk.full(true);
+        self.due.borrow_mut().push((Instant::now() + lasts, Due::DiskEmptied));
+    }
+
+    /// From now on faults end when their time has come, and processes that have died are started again after `pause`.
+    pub fn tend(self: &Rc<Self>, pause: Duration) {
+        let cluster = self.clone();
+        tokio::task::spawn_local(async move {
+            loop {
+                sleep(Duration::from_millis(10)).await;
+                cluster.end_due(Instant::now());
+                let ended: Vec<NodeId> = {
+                    let processes = cluster.processes.borrow();
+                    let ended = processes.iter().filter(|(_, process)| process.switch.has_ended.get());
+                    ended.map(|(id, _)| *id).collect()
+                };
+                ended.into_iter().for_each(|id| cluster.kill(id, true));
+                let down: Vec<NodeId> = {
+                    let died = cluster.died.borrow();
+                    died.iter().filter(|(_, at)| at.elapsed() >= pause).map(|(id, _)| *id).collect()
+                };
+                for id in down {
+                    cluster.died.borrow_mut().remove(&id);
+                    cluster.start(id);
+                }
+            }
+        });
+    }
+
+    /// Ends all faults that have an end.
+    pub fn heal(&self) {
+        self.end_due(Instant::now() + Duration::from_secs(3600));
+    }
+
+    fn end_due(&self, now: Instant) {
+        let ended: Vec<Due> = {
+            let mut due = self.due.borrow_mut();
+            let ended = due.iter().filter(|(at, _)| *at <= now).map(|(_, due)| *due).collect();
+            due.retain(|(at, _)| *at > now);
+            ended
+        };
+        for due in ended {
+            match due {
+                Due::Heal(a, b) => self.net.heal(a, b),
+                Due::Thaw(id) => self.freeze(id, false),
+                Due::StoreBack => self.faults.lost(false),
+                Due::DiskEmptied => self.disk.full(false),
+            }
         }
     }
 
@@ -223,6 +350,27 @@ impl Cluster {
         document.field(name).and_then(Value::as_int)
     }
 
+    /// What a player has, as it is stored.
+    pub async fn account(&self, uid: u64) -> Option<Account> {
+        let record = self.store()?.load(uid).await.ok()??;
+        Account::of(&chappe_wire::value::decode(&record.document).ok()?)
+    }
+
+    /// Everything that a player ever had, as it was stored.
+    pub async fn accounts(&self, uid: u64) -> BTreeSet<Account> {
+        let Some(store) = self.store() else { return BTreeSet::new() };
+        let history = store.history(uid).await.unwrap_or_default();
+        let account = |document: &[u8]| Account::of(&chappe_wire::value::decode(document).ok()?);
+        history.iter().filter_map(|entry| account(&entry.document)).collect()
+    }
+
+    /// What could not be handled: the store's and the master's.
+    pub async fn dead_letters(&self) -> Vec<String> {
+        let Some(store) = self.store() else { return vec!["there is no store".to_owned()] };
+        let letters = store.dead_letters(0, 100).await.unwrap_or_default();
+        letters.into_iter().map(|letter| format!("{} {}", letter.reason, letter.notification.kind)).collect()
+    }
+
     /// How many notifications are not settled.
     pub async fn unsettled(&self) -> usize {
         let Some(store) = self.store() else { return usize::MAX };
@@ -236,6 +384,16 @@ impl Cluster {
             *to == uid && value.field("_type").and_then(Value::as_str) == Some(kind)
         };
         told.iter().filter(of).map(|(_, value)| value.clone()).collect()
+    }
+
+    /// Waits until no handler run on any server waits for its commit.
+    pub async fn decided(&self) {
+        self.until("all runs are decided", || {
+            let processes = self.processes.borrow();
+            let mut servers = processes.values().filter_map(|process| process.server.as_ref());
+            servers.all(|server| server.undecided() == 0)
+        })
+        .await;
     }
 
     /// Waits for what other tasks bring about.
@@ -265,9 +423,10 @@ impl Switch {
     }
 }
 
-async fn run_node(node: Node, link: std::sync::Arc<dyn Link + Send + Sync>) {
-    // A node that the master has turned away or given up ends; its process would be started again.
+async fn run_node(node: Node, link: std::sync::Arc<dyn Link + Send + Sync>, switch: Rc<Switch>) {
+    // A node that the master has turned away or given up ends; its process is started again.
     let _ = node.run(link, Beats::Task, async |_| Ok(())).await;
+    switch.has_ended.set(true);
 }
 
 async fn drive(mut set: LocalSet, switch: Rc<Switch>) {

@@ -1,7 +1,7 @@
 //! Players without sockets: a proxy that logs them in, passes on what they ask, and writes down what they are told.
 
 use chappe_node::control::{self, Close, Enter, Entered, Leave, Left, Login, LoginGrant, Session};
-use chappe_node::{Call, Failure, Node, To};
+use chappe_node::{Call, Changed, Failure, Node, To};
 use chappe_wire::client::{REQUEST, REQUEST_NAMESPACE, REQUEST_SYSTEM};
 use chappe_wire::{Meta, NodeId, Origin, PushTo, Reason, Row, Value, value};
 use std::cell::RefCell;
@@ -41,6 +41,12 @@ impl Till {
         });
         let this = till.clone();
         node.on_join(move || this.sessions.borrow().values().copied().collect());
+        let this = till.clone();
+        node.on_view(move |change| {
+            if let Changed::Gone(member) = change {
+                this.lose_server(member.id);
+            }
+        });
         let this = till.clone();
         node.register(Row::Internal, control::PROXY, "close", move |call: Call<'_>| {
             let Ok(close) = call.args::<Close>() else { return };
@@ -142,7 +148,7 @@ impl Till {
     }
 
     /// Forgets the sessions on a server that has died: their players are nowhere.
-    pub fn lose_server(&self, server: NodeId) {
+    fn lose_server(&self, server: NodeId) {
         let lost: Vec<Session> = {
             let sessions = self.sessions.borrow();
             sessions.values().filter(|session| session.server == Some(server)).copied().collect()
