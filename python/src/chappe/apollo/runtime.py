@@ -16,6 +16,7 @@ from chappe.apollo.online import Online
 from chappe.apollo.peers import Peers
 from chappe.apollo.players import Players
 from chappe.apollo.pools import configure
+from chappe.snipe import binding
 
 if TYPE_CHECKING:
     from chappe.apollo.http import HttpPort
@@ -52,10 +53,13 @@ class Runtime(BaseRuntime):
         self.peers = Peers(self)
         self.online = Online(self)
         self._players = Players(self)
+        self.snipe = binding.Bound(node)
+        """What `chappe.snipe.server` stands for on this node."""
 
     def install(self) -> None:
         """Makes the API modules importable."""
         install.install(self)
+        binding.enter(self.snipe)
 
     def _nothing(self, directory: Path) -> str:
         if mods.scripts(directory, "behavior_packs"):

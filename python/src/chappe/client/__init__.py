@@ -4,6 +4,7 @@
 
     bot     one login, and the loop that everything runs on     ground  listeners, timers, and what is called
     system  ClientSystem, what mods derive from                 api     client.extraClientApi, the engine's timers
+    requests  requests, responses and pushes
 """
 
 from chappe.client.bot import Bot

@@ -11,7 +11,9 @@ from chappe.apollo import common, install
 from chappe.apollo.base import BaseRuntime
 from chappe.client.api import ClientEngine, ExtraClientApi
 from chappe.client.ground import Ground
+from chappe.client.requests import BotRequests
 from chappe.client.system import ClientSystem
+from chappe.snipe import binding
 
 log = logging.getLogger("chappe.client")
 
@@ -34,6 +36,8 @@ class Bot(BaseRuntime):
         super().__init__(self.ground, "Client", lambda player, event, data: None)
         self.engine = ClientEngine(self.ground, self._is_mod)
         self.base = type("ClientSystem", (ClientSystem,), {"_runtime": self})
+        self.requests = BotRequests(core, self.ground.guarded)
+        """What `chappe.snipe.client` stands for in this client."""
         self.closed: tuple[str, str] | None = None
         """Why the session is over (the stable code, and a text); None while it is not, and when it was to end."""
         self._is_stopped = False
@@ -46,6 +50,7 @@ class Bot(BaseRuntime):
             "mod_log": common.ModLog(),
         }
         install.put(install.spread(surface, self.engine), self.engine)
+        binding.connect(self.requests)
 
     def stop(self) -> None:
         """Lets `run` end; may be called by a signal's handler."""
@@ -73,6 +78,10 @@ class Bot(BaseRuntime):
             key = (told["namespace"], told["system"], told["event"])
             if not self.ground.deliver(key, told["data"]):
                 self._unheard(key, told["data"])
+        elif kind == "response":
+            self.requests.heard(told["data"])
+        elif kind == "answer":
+            self.requests.answered(told)
         elif kind == "moved":
             log.info("client %s: on server %s", self.core.uid, told["server"])
             self._engine_event(ON_SERVER, {"playerId": self.core.player_id})

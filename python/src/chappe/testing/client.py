@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from chappe.testing.cluster import Cluster
 
 
+RESPONSE = ("Snipe", "Snipe", "response")
+"""The names under which responses travel (protocol/clients.md, "Requests")."""
+
+
 @dataclass(frozen=True)
 class Received:
     """An event that a client has heard. ``time`` is in seconds since the cluster's start."""
@@ -27,6 +31,7 @@ class Client:
         self._cluster = cluster
         self._session = 0
         self._received: list[Received] = []
+        self._responses: list[dict[str, Any]] = []
         self.uid = uid
         self.player_id = ""
         """The playerId, as mods see it."""
@@ -53,6 +58,24 @@ class Client:
         self._cluster._running().send(self._session, service, namespace, system, event, data)
         self._cluster.settle()
 
+    def request(self, type: str, params: dict[str, Any] | None = None, id: str | None = None) -> None:
+        """A request (spec/snipe.md section 1) for ``type``, "module.method". The same ``id`` again is the same request again:
+        it runs once. Raises RouteError when the session is over."""
+        fields = {**(params or {}), "_type": type, **({"_request": id} if id is not None else {})}
+        self._cluster._running().request(self._session, fields)
+        self._cluster.settle()
+
+    def responses(self, type: str | None = None) -> list[dict[str, Any]]:
+        """The responses that were heard, or those of that type, in their order; each without ``_type``, ``_request`` and the
+        pushes that rode in it."""
+        hidden = ("_type", "_request", "serverNotify")
+        found = [one for one in self._responses if type is None or one["_type"] == type]
+        return [{name: value for name, value in one.items() if name not in hidden} for one in found]
+
+    def pushes(self) -> list[Any]:
+        """The pushes (``client.notify``) that were heard, in their order."""
+        return [push for one in self._responses for push in one.get("serverNotify", ())]
+
     def received(self, event: str | None = None) -> list[Received]:
         """The events that were heard, or those of that name, in their order."""
         return [one for one in self._received if event is None or one.event == event]
@@ -60,6 +83,7 @@ class Client:
     def forget(self) -> None:
         """Forgets what was heard until now."""
         self._received.clear()
+        self._responses.clear()
 
     def logout(self) -> None:
         """Ends the session."""
@@ -70,6 +94,9 @@ class Client:
         kind, *what = told
         if kind == "event":
             namespace, system, event, data = what
+            if (namespace, system, event) == RESPONSE:
+                self._responses.append(data)
+                return
             self._received.append(Received(namespace, system, event, data, self._cluster.now))
         elif kind == "moved":
             self.moves.append((what[0], what[1]))

@@ -11,6 +11,7 @@ from typing import Any
 
 from chappe import _core, mods
 from chappe.apollo.runtime import Runtime
+from chappe.snipe import binding
 from chappe.testing import sent
 from chappe.testing.client import Client
 from chappe.testing.errors import FromLog, HandlerError
@@ -201,6 +202,12 @@ class Cluster:
         self.settle()
         return client
 
+    def record(self, uid: int) -> dict[str, Any] | None:
+        """The attributes of a player as the store has them, which is what a crash would leave; None for a player who has
+        never logged in, or while the master is down."""
+        found = self._running().record(uid)
+        return found and {name: value for name, value in found.items() if not name.startswith("_")}
+
     def post(self, url: str, body: str | bytes = b"", *, node: Node | None = None) -> Reply:
         """POSTs to a url that a mod has registered: of the master, or of the service ``node``. The reply may be open
         until its time has come. Raises ConnectionRefusedError when that node is not up."""
@@ -258,6 +265,8 @@ class Cluster:
     def switch(self, node: int | None) -> None:
         """From here on it is this node's code that runs."""
         self._views.switch(node)
+        runtime = self._nodes[node].runtime if node in self._nodes else None
+        binding.enter(runtime.snipe if runtime else None)
 
     def wait_for_threads(self) -> bool:
         """Whether threads of mods had something to do; it is done when this returns. Raises TimeoutError."""

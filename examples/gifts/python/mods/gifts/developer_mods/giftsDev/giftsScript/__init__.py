@@ -1,0 +1,1 @@
+"""Players who give each other money, challenge each other, and have accounts."""
