@@ -293,6 +293,7 @@ impl Server {
         depth: u32,
     ) -> Result<(), NotifyError> {
         let bad = |what: String| NotifyError::BadMessage { call, what };
+        self.see_names(&message);
         let caller = run.as_ref().and_then(|run| run.uid);
         let node = Sender::Node(self.0.node.id());
         let (validate, sender) = match message.validate {
@@ -323,6 +324,25 @@ impl Server {
             None => self.notify_alone(sent, sealed, message.record),
         }
         Ok(())
+    }
+
+    /// Says once of each name in a notification that nobody here handles it: game servers have the same modules, so it is
+    /// a slip, and the sender would hear of it only when the notification fails.
+    fn see_names(&self, message: &Message) {
+        if !self.0.node.config().role.is_server() {
+            return;
+        }
+        let validate = message.validate.as_ref().map(|(validate, _)| validate);
+        let others = validate.into_iter().flat_map(|it| [&it.func, &it.on_success, &it.on_fail]).flatten();
+        for kind in others.chain([&message.kind]) {
+            let is_known = {
+                let modules = self.0.modules.borrow();
+                modules.player(kind).is_some() || modules.node(kind).is_some()
+            };
+            if !is_known {
+                self.say_unheard(kind);
+            }
+        }
     }
 
     /// A durable notification outside of any handler: a commit of its own. When the store cannot take it, its sender
