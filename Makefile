@@ -8,7 +8,7 @@ PYTHON := $(CURDIR)/$(VENV)/bin/python
 PACKAGE := pyproject.toml Cargo.toml Cargo.lock $(shell find crates python/Cargo.toml python/rust python/src \
 	-name '*.rs' -o -name '*.toml' -o -name '*.py' -o -name '*.pyi')
 
-.PHONY: demo test packages lint unit deny vectors python fuzz demo-short bench bench-python clean
+.PHONY: demo test packages lint unit deny vectors python fuzz demo-short bench bench-python bench-notify clean
 
 ## Builds everything, plays the arena with 200 bots for 20 s, and prints what became of every message. Two of its nodes
 ## and two of its players run mods in Python.
@@ -83,6 +83,14 @@ bench-python: $(VENV)/package
 	$(CARGO) build --release --locked -p chappe
 	$(PYTHON) -m pip install --quiet nats-py msgpack
 	$(PYTHON) bench/python.py $(BENCH_ARGS)
+
+## Money given between players, exactly once, beside pgbench doing the transfer that one would write by hand; and plain
+## notifications beside events. About eight minutes; the stores are on the disk of target/.
+bench-notify:
+	scripts/ensure-deb.sh postgresql
+	$(CARGO) build --release --locked -p chappe
+	target/release/chappe bench notify --runs 3 --dir target $(BENCH_ARGS)
+	target/release/chappe bench notify --plain --runs 3 --dir target
 
 clean:
 	$(CARGO) clean

@@ -97,7 +97,7 @@ pub(super) fn with_peers<T: 'static>(
             LinkName::Local if let Some(peer) = &python => children.0.push(peer.spawn(&with.python)?),
             LinkName::Local => {
                 let index = index.to_string();
-                children.0.push(spawn(&with.own, dir.path(), &["--index", &index])?.0);
+                children.0.push(spawn(&with.own, "peer", dir.path(), &["--index", &index])?.0);
             }
         }
     }
@@ -135,19 +135,19 @@ pub(super) fn with_proxy<T>(
     let dir = tempfile::tempdir()?;
     let link: SharedLink = Arc::new(LocalLink::new(dir.path()));
     std::thread::spawn(move || run_blocking(|| master(link)));
-    let (game, _) = spawn(&with.own, dir.path(), &["--part", "game"])?;
-    let (proxy, url) = spawn(&with.own, dir.path(), &["--part", "proxy"])?;
+    let (game, _) = spawn(&with.own, "peer", dir.path(), &["--part", "game"])?;
+    let (proxy, url) = spawn(&with.own, "peer", dir.path(), &["--part", "proxy"])?;
     let pids = [proxy.id(), game.id()];
     let _children = Children(vec![game, proxy]);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     tokio::task::LocalSet::new().block_on(&runtime, drive(url, pids))
 }
 
-/// Starts a peer process and waits until it is ready; what it says then is its address.
-fn spawn(own: &[OsString], dir: &Path, args: &[&str]) -> BenchResult<(Child, String)> {
+/// Starts a peer process by its subcommand and waits until it is ready; what it says then is its address.
+pub(super) fn spawn(own: &[OsString], what: &str, dir: &Path, args: &[&str]) -> BenchResult<(Child, String)> {
     let (program, leading) = own.split_first().ok_or("this program's own file is not known")?;
     let mut command = Command::new(program);
-    command.args(leading).args(["bench", "peer", "--dir"]).arg(dir).args(args).stdout(Stdio::piped());
+    command.args(leading).args(["bench", what, "--dir"]).arg(dir).args(args).stdout(Stdio::piped());
     let mut child = command.spawn()?;
     let mut line = String::new();
     let output = child.stdout.take().ok_or("a peer without an output")?;
@@ -193,7 +193,7 @@ pub(super) fn peer(args: &PeerArgs) -> BenchResult<()> {
 }
 
 #[expect(clippy::print_stdout, reason = "the measuring process waits for this line")]
-fn say_ready(address: &str) {
+pub(super) fn say_ready(address: &str) {
     println!("ready {address}");
 }
 
@@ -272,7 +272,7 @@ pub(super) fn config(id: i64, role: Role, node_type: &str) -> Config {
 }
 
 /// Processes that end with the measurement.
-struct Children(Vec<Child>);
+pub(super) struct Children(pub(super) Vec<Child>);
 
 impl Drop for Children {
     fn drop(&mut self) {

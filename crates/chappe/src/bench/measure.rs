@@ -68,15 +68,21 @@ impl Tally {
         }
     }
 
-    pub(super) fn figure(&self, kind: &'static str, args: &WorkArgs, cpu: &Used) -> Figure {
+    /// Operations a second, and the times that half and all but one in a hundred of them took at most, in microseconds.
+    pub(super) fn rate(&self) -> (f64, Option<f64>, Option<f64>) {
         let done = self.latency.len();
         let quantile = |q| (done > 0).then(|| self.latency.value_at_quantile(q) as f64 / 1e3);
+        (done as f64 / self.window.seconds(), quantile(0.5), quantile(0.99))
+    }
+
+    pub(super) fn figure(&self, kind: &'static str, args: &WorkArgs, cpu: &Used) -> Figure {
+        let (done, (per_second, p50_us, p99_us)) = (self.latency.len(), self.rate());
         Figure {
             kind,
             link: args.link.as_str(),
-            per_second: done as f64 / self.window.seconds(),
-            p50_us: quantile(0.5),
-            p99_us: quantile(0.99),
+            per_second,
+            p50_us,
+            p99_us,
             cpu_us_per_op: cpu.each(done),
             peer_cpu_us_per_op: cpu.each_at_peer(done),
             lost: self.lost,
@@ -124,8 +130,19 @@ pub(super) fn meter(window: Window, pids: Vec<u32>) -> std::thread::JoinHandle<U
 }
 
 /// User and system time of a process; `None` when it is gone.
-fn cpu_time(pid: u32) -> Option<Duration> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+pub(super) fn cpu_time(pid: u32) -> Option<Duration> {
+    time_in(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// As [`cpu_time`], of the thread of that name alone.
+pub(super) fn thread_time(pid: u32, name: &str) -> Option<Duration> {
+    let of_name = |stat: &String| stat.contains(&format!("({name})"));
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten();
+    let stats = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("stat")).ok());
+    time_in(&stats.into_iter().find(of_name)?)
+}
+
+fn time_in(stat: &str) -> Option<Duration> {
     // The name in brackets may hold anything: fields are counted from its end.
     let fields = stat.rsplit_once(')')?.1;
     let ticks: u64 =

@@ -5,12 +5,14 @@
 //! rpc      requests, a fixed number under way       oneway  events and broadcasts
 //! client   players' round trips through a proxy     idle    what nodes and clients cost that do nothing
 //! measure  the window that counts, and the figure    python  a peer whose handlers are in Python
+//! notify   rounds of notifications between players, beside what one would write by hand
 //! ```
 
 mod client;
 mod cluster;
 mod idle;
 mod measure;
+mod notify;
 mod oneway;
 mod python;
 mod rpc;
@@ -50,6 +52,12 @@ enum Work {
     /// What an idle node and an idle client cost in memory.
     #[command(after_help = "Example:\n  chappe bench idle --clients 10000 --json")]
     Idle(IdleArgs),
+    /// Money given from player to player, exactly once, beside what one would write by hand in PostgreSQL.
+    #[command(after_help = "Example:\n  chappe bench notify --store sqlite --servers 2 --in-flight 1024")]
+    Notify(notify::Args),
+    /// A process of `notify`; started by it.
+    #[command(hide = true)]
+    NotifyPeer(notify::PeerArgs),
     /// A peer of a measurement; started by the others.
     #[command(hide = true)]
     Peer(cluster::PeerArgs),
@@ -134,6 +142,8 @@ pub(crate) fn run(args: Args, app: &App, json: bool) -> Result<(), CommandError>
         }
         Work::Client(args) => client::run(with, &args).map(|figure| show(&figure, &args, json)),
         Work::Idle(args) => idle::run(with, &args, json),
+        Work::Notify(args) => notify::run(with, &args, json),
+        Work::NotifyPeer(args) => notify::peer(&args),
         Work::Peer(args) => cluster::peer(&args),
     };
     done.map_err(|error| CommandError::Ended { code: exit::FAILED, message: error.to_string() })
