@@ -223,6 +223,11 @@ impl Server {
                 for _ in 0..pushes_dropped {
                     self.0.node.stats().count("kept_pushes_dropped");
                 }
+                if !self.0.undecided.borrow().contains(number) {
+                    // The store refuses what rests on what it has refused; nothing may ever come here.
+                    self.0.node.stats().count("commits_after_fall");
+                    tracing::error!(node = %self.0.node.id(), "a commit that had fallen with another one is durable");
+                }
                 self.settle(number);
             }
             refused => self.undo(number, refused),

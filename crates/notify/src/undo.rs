@@ -2,6 +2,7 @@
 
 use crate::HandlerError;
 use crate::Server;
+use crate::held::Held;
 use crate::job::{Job, Task};
 use crate::protocol::CommitReply;
 use crate::undecided::{Entry, Fallen};
@@ -15,7 +16,7 @@ type Place = (Option<u64>, Rc<Job>);
 impl Server {
     /// The commit of a run was refused.
     pub(crate) fn undo(&self, number: u64, why: CommitReply) {
-        let Some((first, affected)) = self.fall(number) else {
+        let Some((first, epochs, affected)) = self.fall(number) else {
             if let CommitReply::Stale { .. } | CommitReply::Again | CommitReply::Moved = why {
                 // It had fallen with another one before.
                 return;
@@ -40,6 +41,13 @@ impl Server {
             CommitReply::Stale { uid: stale } => {
                 tracing::warn!(node = %self.0.node.id(), player = stale, "the record is another server's by now");
                 self.0.node.stats().count("records_lost");
+                let epoch = epochs.iter().find(|(uid, _)| *uid == stale).map(|(_, epoch)| *epoch);
+                let held = self.0.records.borrow().get(&stale).and_then(Held::epoch);
+                if epoch.is_some() && held != epoch {
+                    // It has come back here since: under that epoch the job runs again.
+                    self.run_again(vec![(uid, job)]);
+                    return affected.into_iter().for_each(|uid| self.pump(uid));
+                }
                 self.drop_record(stale, false, "another server owns it");
                 match (job.step_key(), uid) {
                     (Some(step), _) => self.give_back(vec![step]),
@@ -53,7 +61,7 @@ impl Server {
 
     /// The store could not take the commit; nothing of it was done.
     pub(crate) fn undo_unavailable(&self, number: u64) {
-        let Some(((uid, job), affected)) = self.fall(number) else { return };
+        let Some(((uid, job), _, affected)) = self.fall(number) else { return };
         self.0.node.stats().count("commits_unavailable");
         match (job.step_key(), &job.task) {
             (Some(step), _) => self.give_back(vec![step]),
@@ -74,11 +82,12 @@ impl Server {
         }
     }
 
-    /// Takes back a run and all that rest on it. Those but the first are queued again; returned are the first one's job,
-    /// and the players whose queues have changed.
-    fn fall(&self, number: u64) -> Option<(Place, BTreeSet<u64>)> {
+    /// Takes back a run and all that rest on it. Those but the first are queued again; returned are the first one's job, the
+    /// records that it touched with their epochs, and the players whose queues have changed.
+    fn fall(&self, number: u64) -> Option<(Place, Vec<(u64, u64)>, BTreeSet<u64>)> {
         let fallen = self.0.undecided.borrow_mut().fall(number);
         let (_, first) = fallen.entries.first()?;
+        let epochs = first.touched.clone();
         let first: Place = (first.run.uid, first.run.job.clone());
         let lost = fallen.numbers();
         let never_was = |job: &Job| job.cause.get().is_some_and(|cause| lost.contains(&cause));
@@ -98,7 +107,7 @@ impl Server {
             self.0.steps.borrow_mut().remove(&step);
         }
         self.run_again(again);
-        Some((first, affected))
+        Some((first, epochs, affected))
     }
 
     /// The records become what they were before the first of the fallen.
