@@ -89,7 +89,6 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<node::Post>()?;
     module.add_class::<node::Timer>()?;
     module.add_class::<notify::Notifications>()?;
-    module.add_class::<notify::SlaveClient>()?;
     module.add_class::<notify_player::Player>()?;
     module.add_class::<system::System>()?;
     module.add_class::<system::Listener>()?;

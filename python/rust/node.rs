@@ -217,9 +217,9 @@ impl Node {
     }
 
     /// Player records and notifications; `params` makes the dicts that handlers are given, `refuse` is the exception with
-    /// which they say no. To be asked for once.
-    fn notifications(&self, params: Py<PyAny>, refuse: Py<PyAny>) -> Notifications {
-        Notifications::new(&self.server, self.deliver.clone(), params, refuse)
+    /// which they say no, `slave_client` makes a node for the master of its serverid. To be asked for once.
+    fn notifications(&self, params: Py<PyAny>, refuse: Py<PyAny>, slave_client: Py<PyAny>) -> Notifications {
+        Notifications::new(&self.server, self.deliver.clone(), [params, refuse, slave_client])
     }
 
     /// A system under a namespace and a name.

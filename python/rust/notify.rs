@@ -23,13 +23,8 @@ const LONGEST: f64 = 3600.0;
 pub(crate) struct Notifications(Rc<Runs>);
 
 impl Notifications {
-    pub(crate) fn new(
-        server: &Server,
-        deliver: Rc<Deliver>,
-        params: Py<PyAny>,
-        refuse: Py<PyAny>,
-    ) -> Notifications {
-        Notifications(Runs::new(server, deliver, params, refuse))
+    pub(crate) fn new(server: &Server, deliver: Rc<Deliver>, types: [Py<PyAny>; 3]) -> Notifications {
+        Notifications(Runs::new(server, deliver, types))
     }
 
     /// Calls `callback` with what `args` makes of the answer: in a handler on a player in a run of its own on that player.
@@ -133,8 +128,13 @@ impl Notifications {
     }
 
     /// On the master: a ready node of the type, or None.
-    fn random_client(&self, node_type: &str) -> Option<SlaveClient> {
-        self.0.server.random_client(node_type).map(|id| SlaveClient::new(&self.0, id))
+    fn random_client(&self, py: Python<'_>, node_type: &str) -> PyResult<Option<Py<PyAny>>> {
+        self.0.server.random_client(node_type).map(|id| self.0.slave_client(py, id)).transpose()
+    }
+
+    /// Mechanism 2, on the master: to that node.
+    fn notify_node(&self, node: i64, message: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.0.server.notify_node(NodeId(node), message_of(message)?).map_err(notify_error)
     }
 
     /// Mechanism 8: callback(None) when it was passed on, else callback(why).
@@ -177,37 +177,6 @@ impl Notifications {
             }
         });
         Ok(())
-    }
-}
-
-/// A node, as the master sees it: Snipe's `slaveClient`.
-#[pyclass(unsendable, frozen, module = "chappe._core")]
-pub(crate) struct SlaveClient {
-    runs: Rc<Runs>,
-    id: NodeId,
-}
-
-impl SlaveClient {
-    pub(crate) fn new(runs: &Rc<Runs>, id: NodeId) -> SlaveClient {
-        SlaveClient { runs: runs.clone(), id }
-    }
-}
-
-#[pymethods]
-impl SlaveClient {
-    /// The node's serverid.
-    #[getter]
-    fn id(&self) -> i64 {
-        self.id.0
-    }
-
-    /// Mechanism 2: to the node, at once.
-    fn notify(&self, message: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.runs.server.notify_node(self.id, message_of(message)?).map_err(notify_error)
-    }
-
-    fn __repr__(&self) -> String {
-        format!("<node {}>", self.id)
     }
 }
 

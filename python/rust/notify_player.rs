@@ -10,6 +10,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Names of a player that attributes cannot have: they are reached with `get` and `set` alone.
 pub(crate) const OWN: [&str; 8] =
@@ -17,29 +19,38 @@ pub(crate) const OWN: [&str; 8] =
 
 /// A player and their record, while a handler runs that was given it. Attributes are read and written as such; what is
 /// changed inside of a list or dict is seen when the handler ends.
-#[pyclass(unsendable, frozen, module = "chappe._core")]
+///
+/// Mods may keep it, and drop it on any thread: so what belongs to the node's thread is not in it.
+#[pyclass(frozen, module = "chappe._core")]
 pub(crate) struct Player {
     uid: u64,
-    /// None while no handler runs that was given it.
-    run: RefCell<Option<chappe::notify::Player>>,
+    /// Under which the run is found.
+    number: u64,
     /// Lists and dicts that the handler has seen, and may have changed.
-    seen: RefCell<BTreeMap<String, Py<PyAny>>>,
+    seen: Mutex<BTreeMap<String, Py<PyAny>>>,
+}
+
+thread_local! {
+    /// The runs of the players whose handlers run now.
+    static RUNS: RefCell<BTreeMap<u64, chappe::notify::Player>> = const { RefCell::new(BTreeMap::new()) };
 }
 
 impl Player {
     pub(crate) fn new(uid: u64) -> Player {
-        Player { uid, run: RefCell::default(), seen: RefCell::default() }
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Player { uid, number: LAST.fetch_add(1, Ordering::Relaxed), seen: Mutex::default() }
     }
 
     /// From now on a handler runs that was given it.
     pub(crate) fn bind(&self, player: chappe::notify::Player) {
-        *self.run.borrow_mut() = Some(player);
+        RUNS.with_borrow_mut(|runs| drop(runs.insert(self.number, player)));
     }
 
     /// The handler ends: what it has changed inside of lists and dicts is written. It is of no use from here on.
     pub(crate) fn unbind(&self, py: Python<'_>, is_kept: bool) -> PyResult<()> {
-        let seen = self.seen.take();
-        let Some(player) = self.run.take().filter(|_| is_kept) else { return Ok(()) };
+        let seen = std::mem::take(&mut *self.seen());
+        let run = RUNS.with_borrow_mut(|runs| runs.remove(&self.number));
+        let Some(player) = run.filter(|_| is_kept) else { return Ok(()) };
         for (name, object) in seen {
             let now = self.to_value(&name, object.bind(py))?;
             if player.get(&name).map_err(notify_error)? != now {
@@ -49,12 +60,17 @@ impl Player {
         Ok(())
     }
 
+    fn seen(&self) -> MutexGuard<'_, BTreeMap<String, Py<PyAny>>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn player(&self) -> PyResult<chappe::notify::Player> {
-        let player = self.run.borrow().clone();
+        let player = RUNS.with_borrow(|runs| runs.get(&self.number).cloned());
         player.ok_or_else(|| {
             let uid = self.uid;
             PyRuntimeError::new_err(format!(
-                "player {uid}: the handler that was given it has ended; for later, there is server.run({uid}, function)"
+                "player {uid}: the handler that was given it has ended, or this is another thread; for later, there is \
+                 server.run({uid}, function)"
             ))
         })
     }
@@ -62,7 +78,7 @@ impl Player {
     /// An attribute; None when there is none of that name.
     fn read<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
         let player = self.player()?;
-        if let Some(object) = self.seen.borrow().get(name) {
+        if let Some(object) = self.seen().get(name) {
             return Ok(Some(object.bind(py).clone()));
         }
         let value = player.get(name).map_err(notify_error)?;
@@ -77,14 +93,15 @@ impl Player {
     fn write(&self, name: &str, object: &Bound<'_, PyAny>) -> PyResult<()> {
         let player = self.player()?;
         player.set(name, self.to_value(name, object)?).map_err(notify_error)?;
-        self.seen.borrow_mut().remove(name);
+        // What is dropped may run code of a mod: not under the lock.
+        let _before = self.seen().remove(name);
         self.see(name, object);
         Ok(())
     }
 
     fn see(&self, name: &str, object: &Bound<'_, PyAny>) {
         if object.is_instance_of::<PyList>() || object.is_instance_of::<PyDict>() {
-            self.seen.borrow_mut().insert(name.to_owned(), object.clone().unbind());
+            let _before = self.seen().insert(name.to_owned(), object.clone().unbind());
         }
     }
 
@@ -186,7 +203,7 @@ impl Player {
         if OWN.contains(&name) || self.read(py, name)?.is_none() {
             return Err(self.missing(name));
         }
-        self.seen.borrow_mut().remove(name);
+        let _before = self.seen().remove(name);
         self.player()?.remove(name).map_err(notify_error)
     }
 

@@ -5,7 +5,6 @@
 //! commit, in a run of its own on the same player.
 
 use crate::deliver::Deliver;
-use crate::notify::SlaveClient;
 use crate::notify_player::Player;
 use crate::notify_value::{fill, to_value};
 use chappe::notify::{Handled, HandlerError, Origin, Params, Server};
@@ -27,6 +26,8 @@ pub(crate) struct Runs {
     params: Py<PyAny>,
     /// The exception that says an expected no.
     refuse: Py<PyAny>,
+    /// Makes a node, as the master's handlers get it, of its serverid.
+    slave_client: Py<PyAny>,
     /// The handler whose Python runs now.
     open: RefCell<Option<Rc<Open>>>,
 }
@@ -59,13 +60,22 @@ pub(crate) enum With {
 }
 
 impl Runs {
-    pub(crate) fn new(
-        server: &Server,
-        deliver: Rc<Deliver>,
-        params: Py<PyAny>,
-        refuse: Py<PyAny>,
-    ) -> Rc<Runs> {
-        Rc::new(Runs { server: server.clone(), deliver, params, refuse, open: RefCell::default() })
+    /// `types`: what makes the dict of a handler, the exception that says no, and what makes a node for the master.
+    pub(crate) fn new(server: &Server, deliver: Rc<Deliver>, types: [Py<PyAny>; 3]) -> Rc<Runs> {
+        let [params, refuse, slave_client] = types;
+        Rc::new(Runs {
+            server: server.clone(),
+            deliver,
+            params,
+            refuse,
+            slave_client,
+            open: RefCell::default(),
+        })
+    }
+
+    /// A node, as the master's handlers get it.
+    pub(crate) fn slave_client(&self, py: Python<'_>, id: NodeId) -> PyResult<Py<PyAny>> {
+        self.slave_client.call1(py, (id.0,))
     }
 
     /// Runs the method of a module.
@@ -86,7 +96,7 @@ impl Runs {
             let dict = this.params.bind(py).call0()?;
             fill(dict.cast::<PyDict>()?, params.value())?;
             match (&with, &open.client) {
-                (With::Node(id), _) => method.call1(py, (SlaveClient::new(&this, *id), dict)),
+                (With::Node(id), _) => method.call1(py, (this.slave_client(py, *id)?, dict)),
                 (_, Some(client)) => method.call1(py, (client.clone_ref(py), dict)),
                 (_, None) => method.call1(py, (dict,)),
             }
@@ -150,10 +160,10 @@ impl Runs {
         let before = Before(&self.open, self.open.replace(Some(open.clone())));
         let handled = self.deliver.call(|py| {
             if let (Some(client), Some(player)) = (client, &open.player) {
-                client.borrow(py).bind(player.clone());
+                client.get().bind(player.clone());
             }
             let answer = call(py).and_then(|answer| answer_of(answer.bind(py)));
-            let written = client.map_or(Ok(()), |client| client.borrow(py).unbind(py, answer.is_ok()));
+            let written = client.map_or(Ok(()), |client| client.get().unbind(py, answer.is_ok()));
             let answer = answer.and_then(|answer| written.map(|()| answer));
             answer.map_err(|error| self.failure(py, open, error))
         });

@@ -27,7 +27,7 @@ The guide is docs/en/operations-between-players.md; what Python adds to it is do
 """
 
 from chappe._core import Player as Client
-from chappe._core import SlaveClient
+from chappe.snipe.binding import SlaveClient
 from chappe.snipe.client import Requests, client
 from chappe.snipe.errors import BadParams, Refuse
 from chappe.snipe.modules import request

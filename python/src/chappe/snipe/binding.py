@@ -3,7 +3,7 @@ whose code runs."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chappe import _core
 from chappe.snipe.errors import Refuse
@@ -18,7 +18,24 @@ class Bound:
 
     def __init__(self, node: _core.Node) -> None:
         self.id, self.role = node.id, node.role
-        self.core = node.notifications(Params, Refuse)
+        self.core = node.notifications(Params, Refuse, SlaveClient)
+
+
+class SlaveClient:
+    """A node, as the master sees it: what `Server.getRandomClient` finds, and what handlers on the master are given."""
+
+    __slots__ = ("id",)
+
+    def __init__(self, id: int) -> None:
+        self.id = id
+        """The serverid."""
+
+    def notify(self, message: dict[str, Any]) -> None:
+        """To that node, at once (mechanism 2): its handler is ``method(msg)``, or with ``_id`` ``method(player, msg)``."""
+        current("SlaveClient.notify").core.notify_node(self.id, message)
+
+    def __repr__(self) -> str:
+        return f"<node {self.id}>"
 
 
 _bound: list[Bound] = []

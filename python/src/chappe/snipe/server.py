@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from chappe._core import Player, SlaveClient
+from chappe._core import Player
 from chappe.apollo.callables import check, describe
 from chappe.snipe import binding
+from chappe.snipe.binding import SlaveClient
 from chappe.snipe.modules import methods
 
 Message = dict[str, Any]
@@ -76,7 +77,8 @@ class Server:
 
     def getRandomClient(self, type: str) -> SlaveClient | None:
         """On the master: a node of a type, to ``notify`` (mechanism 2); None when none is ready."""
-        return binding.current("getRandomClient").core.random_client(type)
+        found: SlaveClient | None = binding.current("getRandomClient").core.random_client(type)
+        return found
 
     def sendTo(self, uid: int, message: Message, callback: Callable[[str | None], object] | None = None) -> None:
         """A response of the type ``_type`` for a player on any game server (mechanism 8). ``callback(None)``: it was passed
