@@ -2,7 +2,7 @@
 
 use super::bank;
 use super::books::Account;
-use super::till::{Till, Told};
+use super::till::{Homes, Till, Told};
 use super::watched::{Watched, pace};
 use crate::fault::Net;
 use chappe_link::Link;
@@ -45,6 +45,7 @@ pub struct Cluster {
     pub faults: Faults,
     /// What players were told.
     pub told: Told,
+    homes: Homes,
     started: Instant,
     lives: Cell<u64>,
     processes: RefCell<BTreeMap<NodeId, Process>>,
@@ -130,6 +131,7 @@ impl Cluster {
             disk: MemoryDisk::new(),
             faults: Faults::new(),
             told: Told::default(),
+            homes: Homes::default(),
             started: Instant::now(),
             lives: Cell::new(0),
             processes: RefCell::default(),
@@ -178,7 +180,9 @@ impl Cluster {
             let _entered = set.enter();
             match role {
                 Role::Master => process.store = Some(self.attach_master(&node)),
-                Role::Proxy => process.till = Some(Till::listen(&node, self.told.clone())),
+                Role::Proxy => {
+                    process.till = Some(Till::listen(&node, self.told.clone(), self.homes.clone()))
+                }
                 _ => {
                     let server = Server::attach(&node, self.plan.options.clone());
                     bank::register(&server, self.plan.most).unwrap_or_else(|error| panic!("{error}"));
@@ -206,8 +210,11 @@ impl Cluster {
         let (store, _) = on_task(Box::new(store), pace(flushed));
         let master = Master::attach(node);
         Desk::attach(&master, store.clone());
-        // Whoever logs in lands on the first game; tests take them elsewhere.
-        master.set_login_strategy(|_, choice| choice.choose(GAME1));
+        let homes = self.homes.clone();
+        master.set_login_strategy(move |uid, choice| {
+            let home = homes.borrow().get(&uid).copied();
+            choice.choose(home.unwrap_or(GAME1));
+        });
         store
     }
 
@@ -338,6 +345,13 @@ impl Cluster {
         self.processes.borrow().get(&id).and_then(|process| process.server.clone())
     }
 
+    /// What a node has counted under a name.
+    pub fn count(&self, id: NodeId, name: &str) -> u64 {
+        let processes = self.processes.borrow();
+        let report = processes.get(&id).map(|process| process.node.report());
+        report.and_then(|report| report.named.get(name).copied()).unwrap_or_default()
+    }
+
     /// The master's store, while it is up.
     pub fn store(&self) -> Option<StoreClient> {
         self.processes.borrow().get(&MASTER).and_then(|process| process.store.clone())
@@ -400,7 +414,7 @@ impl Cluster {
     pub async fn until(&self, what: &str, is_so: impl Fn() -> bool) {
         let wait = async {
             while !is_so() {
-                sleep(Duration::from_millis(1)).await;
+                sleep(Duration::from_millis(5)).await;
             }
         };
         assert!(timeout(PATIENCE, wait).await.is_ok(), "never came to be: {what}");

@@ -14,18 +14,22 @@ const ASK: Duration = Duration::from_secs(10);
 /// What players were told: each with the uid.
 pub type Told = Rc<RefCell<Vec<(u64, Value)>>>;
 
+/// Where the master lets players in; those who are not named at its first game.
+pub type Homes = Rc<RefCell<BTreeMap<u64, NodeId>>>;
+
 /// A proxy's part.
 #[derive(Clone)]
 pub struct Till {
     node: Node,
     sessions: Rc<RefCell<BTreeMap<u64, Session>>>,
     told: Told,
+    homes: Homes,
 }
 
 impl Till {
-    /// Registers what a proxy hears; `told` outlives its process.
-    pub fn listen(node: &Node, told: Told) -> Till {
-        let till = Till { node: node.clone(), sessions: Rc::default(), told };
+    /// Registers what a proxy hears; `told` outlives its process, and `homes` is what the master goes by.
+    pub fn listen(node: &Node, told: Told, homes: Homes) -> Till {
+        let till = Till { node: node.clone(), sessions: Rc::default(), told, homes };
         let this = till.clone();
         node.on_push(move |_, _, to, _, data| {
             let Ok(data) = value::decode::<Value>(data) else { return };
@@ -68,14 +72,11 @@ impl Till {
     /// # Errors
     /// When the master or the server does not let them in.
     pub async fn log_in(&self, uid: u64, at: Option<NodeId>) -> Result<NodeId, Failure> {
-        let grant = self.node.ask_master::<_, LoginGrant>("login", &Login { uid }, ASK).await?;
-        let server = at.unwrap_or(grant.server);
-        let epoch = grant.epoch;
-        if server != grant.server {
-            // As if the master had sent the player on at once.
-            let entered = Entered { uid, epoch, server, is_transfer: false, is_reconnect: false };
-            self.node.tell_master("entered", &entered);
+        if let Some(at) = at {
+            self.homes.borrow_mut().insert(uid, at);
         }
+        let grant = self.node.ask_master::<_, LoginGrant>("login", &Login { uid }, ASK).await?;
+        let (server, epoch) = (grant.server, grant.epoch);
         let enter = Enter {
             uid,
             epoch,
@@ -118,6 +119,8 @@ impl Till {
         }
         let entered = Entered { uid, epoch, server, is_transfer: true, is_reconnect: false };
         self.node.tell_master("entered", &entered);
+        // The master knows of a move before it begins: this waits until it does.
+        let _ = self.node.ask_master::<_, Value>("where", &(), ASK).await;
         let enter = Enter {
             uid,
             epoch,
