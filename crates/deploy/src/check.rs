@@ -166,11 +166,12 @@ mod tests {
     fn a_port_on_another_address_or_host_is_no_clash() {
         let (deploy, _) = read(
             r#"{
-  "master": {"serverid": 1, "port": 9000, "ip": "10.0.0.1"},
-  "game": [{"serverid": 2, "port": 9000, "ip": "10.0.0.2"},
+  "engine": {"nats": ["nats://10.0.0.9:4222"]},
+  "master": {"serverid": 1, "port": 9000, "ip": "10.0.0.1", "host": "north"},
+  "game": [{"serverid": 2, "port": 9000, "ip": "10.0.0.2", "host": "north"},
            {"serverid": 3, "port": 9000, "ip": "0.0.0.0", "host": "east"},
            {"serverid": 4, "port": 9000, "ip": "0.0.0.0", "host": "west"},
-           {"serverid": 5, "port": 0, "num": 2}]
+           {"serverid": 5, "port": 0, "num": 2, "host": "west"}]
 }"#,
         );
         assert_eq!(deploy.nodes.len(), 6);

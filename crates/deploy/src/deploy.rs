@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::engine::Engine;
 use crate::entry::NodeEntry;
 use crate::error::{DeployErrors, Problem, Warning};
 use crate::limits::{Limits, Timing};
@@ -36,8 +37,8 @@ pub struct Deploy {
     pub notifications: Notifications,
     /// Where the cluster keeps its data, absolute (`data_dir`, default `data` beside the file). It need not exist.
     pub data_dir: PathBuf,
-    /// The `engine` value, not looked into.
-    pub engine: Option<serde_json::Value>,
+    /// What carries messages between machines.
+    pub engine: Option<Engine>,
     /// The keys at the top that mean nothing here.
     pub extra: serde_json::Map<String, serde_json::Value>,
     /// What stands in `store`; see [`Deploy::store`].

@@ -148,6 +148,9 @@ pub enum Problem {
     /// Found by [`crate::Deploy::probe_ports`]: not in use, and still not to be had; the system's own words.
     #[error("cannot listen on {ip} port {port}: {reason}")]
     CannotListen { ip: String, port: u16, reason: String },
+    /// An address in `engine.nats` that is none.
+    #[error("`{server}` is no address of a NATS server: nats://host:port, or tls://host:port")]
+    BadServer { server: String },
     /// A `store` of a kind that there is not.
     #[error("`{scheme}://` is no store; there are `postgres://` urls, and paths of SQLite files")]
     UnknownStore { scheme: String },
@@ -185,6 +188,7 @@ impl Problem {
             Problem::QueueBelowMessage { .. } => "queue_below_message",
             Problem::PortInUse { .. } => "port_in_use",
             Problem::CannotListen { .. } => "cannot_listen",
+            Problem::BadServer { .. } => "bad_server",
             Problem::UnknownStore { .. } => "unknown_store",
             Problem::BadStore { .. } => "bad_store",
             Problem::ProgramMissing { .. } => "program_missing",
@@ -241,6 +245,11 @@ pub enum Notice {
         "a password in a file is soon in a backup and in a repository; set the variable CHAPPE_STORE instead"
     )]
     PasswordInFile,
+    /// An address in `engine.nats` has a name or a password in it.
+    #[error(
+        "a secret in a file is soon in a backup and in a repository; use `credentials`, or the variables CHAPPE_NATS_USER and CHAPPE_NATS_PASSWORD"
+    )]
+    SecretInFile,
 }
 
 impl Notice {
@@ -254,6 +263,7 @@ impl Notice {
             Notice::TrailingCommas { .. } => "trailing_commas",
             Notice::NoLobby => "no_lobby",
             Notice::PasswordInFile => "password_in_file",
+            Notice::SecretInFile => "secret_in_file",
         }
     }
 }

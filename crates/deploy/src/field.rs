@@ -120,6 +120,10 @@ impl<'j> Field<'j> {
         }
     }
 
+    pub(crate) fn is_text(&self) -> bool {
+        matches!(self.json.value, Value::Text(_))
+    }
+
     pub(crate) fn object(&self, report: &mut Report<'_>) -> Option<Fields<'j>> {
         match &self.json.value {
             Value::Object(members) => Some(Fields { members, path: self.path.clone() }),

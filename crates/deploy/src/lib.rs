@@ -5,6 +5,7 @@
 //!                                                              |-> modules   who declares which module
 //!                                                              |-> probe     is this machine ready for it?
 //!                                                              |-> store     where what must survive is kept
+//!                                                              |-> hosts     which node runs on which machine
 //!                                                              `-> run_dir   where its sockets stand
 //! ```
 //!
@@ -15,9 +16,11 @@
 
 mod check;
 mod deploy;
+mod engine;
 mod entry;
 mod error;
 mod field;
+mod hosts;
 mod json;
 mod limits;
 mod mod_json;
@@ -34,6 +37,7 @@ mod suggest;
 mod tests;
 
 pub use deploy::Deploy;
+pub use engine::{Engine, EngineCredentials, EngineTls};
 pub use entry::NodeEntry;
 pub use error::{DeployError, DeployErrors, Notice, Problem, Warning};
 pub use limits::{Limits, Timing};

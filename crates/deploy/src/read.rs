@@ -6,9 +6,11 @@ use chappe_wire::Role;
 
 use crate::check;
 use crate::deploy::Deploy;
+use crate::engine::Engine;
 use crate::entry::{Draft, MOST_NODES, NodeEntry, resolve};
 use crate::error::{DeployError, DeployErrors, Notice, Problem, Warning};
 use crate::field::{Extra, Field, Fields};
+use crate::hosts;
 use crate::json::{self, Json, Member, Value};
 use crate::limits::{Limits, Timing};
 use crate::notifications::Notifications;
@@ -77,6 +79,11 @@ fn top(json: &Json, file: String, path: PathBuf, dir: PathBuf, report: &mut Repo
     require_master(&fields, json, report);
     check::ids(&drafts, report);
     check::ports(&drafts, report);
+    let engine = fields.find("engine").map(|field| Engine::read(&field, &dir, report));
+    // What is there and wrong has been reported; it is not missing as well.
+    if engine != Some(None) {
+        hosts::check(&drafts, engine.as_ref().and_then(Option::as_ref), report);
+    }
     let nodes = expand(&drafts, report);
     warn_without_lobby(&nodes, report);
 
@@ -91,7 +98,7 @@ fn top(json: &Json, file: String, path: PathBuf, dir: PathBuf, report: &mut Repo
         notifications: notifications.unwrap_or_default(),
         data_dir: resolve(&dir, data_dir.as_deref().unwrap_or("data")),
         store: fields.find("store").and_then(|field| Named::read(&field, &dir, report)),
-        engine: fields.find("engine").map(|field| field.json.to_plain()),
+        engine: engine.flatten(),
         canonical: path.canonicalize().unwrap_or_else(|_| path.clone()),
         file,
         path,

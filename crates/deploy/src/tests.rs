@@ -42,10 +42,10 @@ fn full() -> (tempfile::TempDir, &'static str) {
              "players": 50},
   "game": [{"serverid": 7000, "type": "bw4", "num": 2, "port": 17000, "http_port": 18000, "max_players": 8,
             "mods": "mods/core, mods/bed wars,", "app_version": "1.24", "host": "east", "module_names": "rank"}],
-  "lobby": [{"serverid": 6000, "mods": ["mods/core", null]}],
-  "service": [{"serverid": 5000, "type": "service_mail", "mods": ["邮件"], "ip": null}],
-  "proxy": [{"serverid": 4000, "port": 19001, "ip": "::1"}],
-  "master": {"serverid": -1, "port": 8080, "mods": ""}
+  "lobby": [{"serverid": 6000, "mods": ["mods/core", null], "host": "east"}],
+  "service": [{"serverid": 5000, "type": "service_mail", "mods": ["邮件"], "ip": null, "host": "east"}],
+  "proxy": [{"serverid": 4000, "port": 19001, "ip": "::1", "host": "east"}],
+  "master": {"serverid": -1, "port": 8080, "mods": "", "host": "east"}
 }"#;
     (dir, text)
 }
@@ -58,7 +58,11 @@ fn nothing_of_a_full_file_is_lost() {
     assert_eq!(deploy.cluster, "arena");
     assert_eq!(deploy.dir, dir.path());
     assert_eq!(deploy.data_dir, dir.path().join("data"));
-    assert_eq!(deploy.engine, Some(serde_json::json!({"nats": ["nats://10.0.0.1"]})));
+    assert_eq!(
+        deploy.engine.as_ref().map(|engine| engine.nats.as_slice()),
+        Some(&["nats://10.0.0.1".to_owned()][..])
+    );
+    assert_eq!((deploy.hosts(), deploy.is_distributed()), (vec!["east"], false));
     assert!(deploy.measure);
     assert_eq!(deploy.timing.loss, Duration::from_millis(2500));
     assert_eq!(deploy.timing.resume, Duration::ZERO);
