@@ -7,13 +7,13 @@
 use crate::deliver::to_py;
 use crate::door::{Door, player_id_of};
 use crate::node::Node;
+use crate::records::Records;
 use crate::turns::Turns;
-use crate::value::{In, Out};
+use crate::value::Out;
 use chappe::master::Master;
-use chappe::notify::{Desk, Options, Server};
+use chappe::notify::{Options, Server};
 use chappe::{Beats, Config, Declared, NodeError, NodeId, Reason, Role, Row, State, value};
 use chappe_link::memory::MemoryLink;
-use chappe_store::{Clock, MemoryDisk, Pace, StoreClient, on_task};
 use chappe_wire::client::Names;
 use pyo3::exceptions::{PyConnectionError, PyKeyError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -44,9 +44,7 @@ pub(crate) struct Cluster {
     door: RefCell<Option<Door>>,
     declared: Declared,
     link: Arc<MemoryLink>,
-    /// The master's: a crash takes what is not synced.
-    disk: MemoryDisk,
-    store: Rc<RefCell<Option<StoreClient>>>,
+    records: Records,
     host: Py<PyAny>,
     is_driving: Cell<bool>,
     start: Instant,
@@ -80,8 +78,7 @@ impl Cluster {
             door: RefCell::default(),
             declared,
             link: Arc::new(MemoryLink::new()),
-            disk: MemoryDisk::new(),
-            store: Rc::default(),
+            records: Records::new(start),
             host,
             is_driving: Cell::new(false),
             start,
@@ -106,12 +103,12 @@ impl Cluster {
         let (host, on_error) = (self.host.clone_ref(py), self.host.getattr(py, "on_error")?);
         let (end, failure, door) = (ended.clone(), failed.clone(), Rc::new(RefCell::new(None)));
         let slot = door.clone();
-        let (start, disk, store) = (self.start, self.disk.clone(), self.store.clone());
+        let records = self.records.clone();
         let set = LocalSet::new();
         set.spawn_local(async move {
             let master = (role == Role::Master).then(|| Master::attach(&running));
             if let Some(master) = &master {
-                *store.borrow_mut() = keep_records(master, &disk, start);
+                records.attach(master);
             }
             let server = Server::attach(&running, Options::default());
             let setup = async |node: &chappe::Node| {
@@ -169,7 +166,7 @@ impl Cluster {
         }
         let up = self.nodes.borrow_mut().remove(&id).ok_or_else(|| not_up(id))?;
         if up.node.config().role == Role::Master {
-            self.disk.crash();
+            self.records.crash();
         }
         self.end(id);
         // Python may hold the node for long.
@@ -272,14 +269,10 @@ impl Cluster {
 
     /// A player's record as it is stored, as a dict; None when there is none.
     fn record(&self, py: Python<'_>, uid: u64) -> PyResult<Option<Py<PyAny>>> {
-        let store = self.store.borrow().clone();
-        let master = self.declared.nodes.iter().find(|node| node.1 == Role::Master).map(|node| node.0);
-        let (Some(store), Some(master)) = (store, master) else { return Ok(None) };
-        let loaded = self.within(py, master, async move { store.load(uid).await })?;
-        let record = loaded.map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
-        record
-            .map(|record| value::decode::<In>(&record.document).map(|record| record.0).map_err(to_py))
-            .transpose()
+        let records = self.records.clone();
+        let master =
+            self.declared.nodes.iter().find(|node| node.1 == Role::Master).map_or(NodeId(0), |node| node.0);
+        self.within(py, master, async move { records.load(uid).await })?
     }
 
     /// Lets every node leave in order, the master last.
@@ -409,19 +402,6 @@ impl Cluster {
     fn switch(&self, py: Python<'_>, id: Option<NodeId>) -> PyResult<()> {
         self.host.call_method1(py, "switch", (id.map(|id| id.0),)).map(drop)
     }
-}
-
-/// Gives a master its store, on the cluster's time.
-fn keep_records(master: &Master, disk: &MemoryDisk, start: Instant) -> Option<StoreClient> {
-    let mut options = chappe_store::Options::new("test");
-    options.clock = Clock::new(move || u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX));
-    let store =
-        disk.open(options).inspect_err(|error| tracing::error!(%error, "the store is not open")).ok()?;
-    let at_once = || Box::new(|| Duration::ZERO);
-    let pace = Pace { before: at_once(), after: at_once(), answered: Box::new(|| {}) };
-    let (store, _) = on_task(Box::new(store), pace);
-    Desk::attach(master, store.clone());
-    Some(store)
 }
 
 async fn sleep_for(time: Duration) {

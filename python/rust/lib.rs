@@ -7,7 +7,7 @@
 //! notify_player  a player, for a handler                   notify_value   their data
 //! value    data between Python and MessagePack             client  a player's connection, for bots and tests
 //! cluster  a cluster in this process, on virtual time      door    its proxy, without sockets
-//!                                                          turns   its nodes, polled one after the other
+//! records  its master's store                              turns   its nodes, polled one after the other
 //! ```
 //!
 //! The node's loop has the interpreter's main thread, and gives the interpreter up while it waits and moves bytes.
@@ -24,6 +24,8 @@ mod notify;
 mod notify_player;
 mod notify_run;
 mod notify_value;
+#[cfg(feature = "testing")]
+mod records;
 mod responders;
 mod system;
 #[cfg(feature = "testing")]

@@ -12,7 +12,7 @@ use chappe::{NodeId, Value};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -35,9 +35,10 @@ pub(crate) struct Runs {
 /// A handler from its call to the end of its last callback.
 pub(crate) struct Open {
     /// What it is, for log lines.
-    about: String,
+    kind: Rc<str>,
     player: Option<chappe::notify::Player>,
-    client: Option<Rc<Py<Player>>>,
+    /// The player's object, from the first call on.
+    client: OnceCell<Rc<Py<Player>>>,
     waited: RefCell<Vec<Waited>>,
 }
 
@@ -90,12 +91,12 @@ impl Runs {
             With::Player(player) => Some(player.clone()),
             With::Node(_) | With::Nobody => None,
         };
-        let open = Open::new(&kind, player, None)?;
+        let open = Open::new(kind, player);
         let this = self.clone();
         let call = |py: Python<'_>| {
             let dict = this.params.bind(py).call0()?;
             fill(dict.cast::<PyDict>()?, params.value())?;
-            match (&with, &open.client) {
+            match (&with, open.client.get()) {
                 (With::Node(id), _) => method.call1(py, (this.slave_client(py, *id)?, dict)),
                 (_, Some(client)) => method.call1(py, (client.clone_ref(py), dict)),
                 (_, None) => method.call1(py, (dict,)),
@@ -107,13 +108,16 @@ impl Runs {
     /// Runs function(client), as a handler on the player.
     pub(crate) async fn function(
         self: Rc<Self>,
-        about: Rc<str>,
+        kind: Rc<str>,
         player: chappe::notify::Player,
         client: Option<Rc<Py<Player>>>,
         call: impl FnOnce(Python<'_>, &Py<Player>) -> PyResult<Py<PyAny>>,
     ) -> Handled {
-        let open = Open::new(&about, Some(player), client)?;
-        let call = |py: Python<'_>| match &open.client {
+        let open = Open::new(kind, Some(player));
+        if let Some(client) = client {
+            let _ = open.client.set(client);
+        }
+        let call = |py: Python<'_>| match open.client.get() {
             Some(client) => call(py, client),
             None => Ok(py.None()),
         };
@@ -124,7 +128,7 @@ impl Runs {
     pub(crate) fn asker(&self) -> Option<Asker> {
         let open = self.open.borrow().clone()?;
         let player = open.player.as_ref()?;
-        Some(Asker { client: open.client.clone()?, uid: player.uid(), origin: player.origin() })
+        Some(Asker { client: open.client.get()?.clone(), uid: player.uid(), origin: player.origin() })
     }
 
     /// The uid of the player whose handler's Python runs now.
@@ -156,17 +160,17 @@ impl Runs {
 
     /// One call into Python on behalf of a handler.
     fn turn(&self, open: &Rc<Open>, call: impl FnOnce(Python<'_>) -> PyResult<Py<PyAny>>) -> Handled {
-        let client = open.client.as_ref();
         let before = Before(&self.open, self.open.replace(Some(open.clone())));
-        let handled = self.deliver.call(|py| {
+        let turn = |py: Python<'_>| {
+            let client = open.client(py)?;
             if let (Some(client), Some(player)) = (client, &open.player) {
                 client.get().bind(player.clone());
             }
             let answer = call(py).and_then(|answer| answer_of(answer.bind(py)));
             let written = client.map_or(Ok(()), |client| client.get().unbind(py, answer.is_ok()));
-            let answer = answer.and_then(|answer| written.map(|()| answer));
-            answer.map_err(|error| self.failure(py, open, error))
-        });
+            answer.and_then(|answer| written.map(|()| answer))
+        };
+        let handled = self.deliver.call(|py| turn(py).map_err(|error| self.failure(py, open, error)));
         drop(before);
         handled
     }
@@ -181,7 +185,13 @@ impl Runs {
             }
         }
         let text = error.to_string();
-        self.deliver.report(py, &open.about, error);
+        match &open.player {
+            Some(player) => {
+                let about = format_args!("{}, player {}", open.kind, player.uid());
+                self.deliver.report(py, &about, error);
+            }
+            None => self.deliver.report(py, &open.kind, error),
+        }
         HandlerError::failed(text)
     }
 }
@@ -224,21 +234,18 @@ pub(crate) async fn call_back(
 }
 
 impl Open {
-    fn new(
-        about: &str,
-        player: Option<chappe::notify::Player>,
-        client: Option<Rc<Py<Player>>>,
-    ) -> Result<Rc<Open>, HandlerError> {
-        let of_player = player.as_ref().map(|player| format!(", player {}", player.uid()));
-        let client = match (&player, client) {
-            (Some(player), None) => {
-                let made = Python::attach(|py| Py::new(py, Player::new(player.uid())));
-                Some(Rc::new(made.map_err(|error| HandlerError::failed(error.to_string()))?))
-            }
-            (_, client) => client,
-        };
-        let about = format!("{about}{}", of_player.unwrap_or_default());
-        Ok(Rc::new(Open { about, player, client, waited: RefCell::default() }))
+    fn new(kind: Rc<str>, player: Option<chappe::notify::Player>) -> Rc<Open> {
+        Rc::new(Open { kind, player, client: OnceCell::new(), waited: RefCell::default() })
+    }
+
+    /// The player's object, which is there while a handler runs that has a player.
+    fn client(&self, py: Python<'_>) -> PyResult<Option<&Rc<Py<Player>>>> {
+        let Some(player) = &self.player else { return Ok(None) };
+        if self.client.get().is_none() {
+            let made = Rc::new(Py::new(py, Player::new(player.uid()))?);
+            return Ok(Some(self.client.get_or_init(|| made)));
+        }
+        Ok(self.client.get())
     }
 
     /// The next answer that the handler waits for; none when it waits for nothing more.

@@ -19,7 +19,8 @@ class Params(dict[str, Any]):
 
     def getInt(self, name: str, default: Any = _NONE) -> int:
         """A whole number."""
-        return self._typed(name, default, "an int", _is_int)
+        found: int = self._typed(name, default, "an int", _is_int)
+        return found
 
     def getFloat(self, name: str, default: Any = _NONE) -> float:
         """A number; a whole one counts."""
@@ -28,11 +29,13 @@ class Params(dict[str, Any]):
 
     def getString(self, name: str, default: Any = _NONE) -> str:
         """A text."""
-        return self._typed(name, default, "a string", lambda value: isinstance(value, str))
+        found: str = self._typed(name, default, "a string", lambda value: isinstance(value, str))
+        return found
 
     def getBool(self, name: str, default: Any = _NONE) -> bool:
         """True or False."""
-        return self._typed(name, default, "a bool", lambda value: isinstance(value, bool))
+        found: bool = self._typed(name, default, "a bool", lambda value: isinstance(value, bool))
+        return found
 
     def get(self, name: str, default: Any = _NONE) -> Any:
         """Any value. Unlike that of other dicts it raises BadParams without a default, when the field is missing."""

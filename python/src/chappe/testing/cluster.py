@@ -205,7 +205,8 @@ class Cluster:
     def record(self, uid: int) -> dict[str, Any] | None:
         """The attributes of a player as the store has them, which is what a crash would leave; None for a player who has
         never logged in, or while the master is down."""
-        found = self._running().record(uid)
+        core = self._running()
+        found = core.record(uid) if core.is_up(MASTER) else None
         return found and {name: value for name, value in found.items() if not name.startswith("_")}
 
     def post(self, url: str, body: str | bytes = b"", *, node: Node | None = None) -> Reply:
