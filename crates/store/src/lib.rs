@@ -36,6 +36,7 @@ mod postgres;
 mod record;
 mod schema;
 mod seal;
+mod seen;
 mod serve;
 mod sqlite;
 mod store;

@@ -8,6 +8,7 @@ mod read;
 
 use crate::changes::Wanted;
 use crate::judge::judge;
+use crate::seen::Seen;
 use crate::work::tell_pruned;
 use crate::{
     CommitId, DeadLetter, Done, HistoryEntry, Notification, NotificationId, Options, Push, Record, Store,
@@ -22,6 +23,8 @@ pub struct SqliteStore {
     options: Options,
     /// `None` after a failure that leaves its state in doubt: it is opened anew, which settles what was committed.
     connection: Option<Connection>,
+    commits: Seen,
+    notifications: Seen,
 }
 
 impl SqliteStore {
@@ -32,7 +35,8 @@ impl SqliteStore {
     pub fn open(path: impl Into<PathBuf>, options: Options) -> Result<SqliteStore, StoreError> {
         let path = path.into();
         let connection = open::open(&path, &options)?;
-        Ok(SqliteStore { path, options, connection: Some(connection) })
+        let (commits, notifications) = (Seen::default(), Seen::default());
+        Ok(SqliteStore { path, options, connection: Some(connection), commits, notifications })
     }
 
     /// Writes a copy of the store, as it is at this moment, to a new file: a backup that can be opened as it is. Blocks
@@ -48,7 +52,10 @@ impl SqliteStore {
     fn connection(&mut self) -> Result<&mut Connection, StoreError> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
-            None => open::open(&self.path, &self.options).map_err(still_lost)?,
+            None => {
+                (self.commits, self.notifications) = (Seen::default(), Seen::default());
+                open::open(&self.path, &self.options).map_err(still_lost)?
+            }
         };
         Ok(self.connection.insert(connection))
     }
@@ -62,9 +69,13 @@ impl Store for SqliteStore {
     fn flush(&mut self, work: &[Work]) -> Result<Vec<Done>, StoreError> {
         let limits = self.options.limits.clone();
         let now_ms = self.options.clock.now_ms();
-        let connection = self.connection()?;
+        self.connection()?;
+        let SqliteStore { connection: Some(connection), commits, notifications, .. } = self else {
+            return Err(StoreError::StoreUnavailable("the file is not open".to_owned()));
+        };
         connection.execute_batch("BEGIN IMMEDIATE").map_err(failure)?;
-        let flushed = flush::rows(connection, &Wanted::by(work), now_ms).and_then(|rows| {
+        let wanted = flush::known(connection, Wanted::by(work), commits, notifications);
+        let flushed = wanted.and_then(|wanted| flush::rows(connection, &wanted, now_ms)).and_then(|rows| {
             let (mut done, changes) = judge(work, rows, &limits);
             if !changes.is_empty() {
                 let pruned = flush::apply(connection, &changes, now_ms).map_err(failure)?;
@@ -90,7 +101,7 @@ impl Store for SqliteStore {
     }
 
     fn outcome_of(&mut self, id: CommitId) -> Result<Verdict, StoreError> {
-        read::commit(self.connection()?, id).map(Verdict::of).map_err(failure)
+        read::commit(self.connection()?, id).map(Verdict::of)
     }
 
     fn answer(&mut self, uid: u64, request: &str) -> Result<Option<Vec<u8>>, StoreError> {

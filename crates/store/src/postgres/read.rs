@@ -67,9 +67,14 @@ pub(super) async fn history(session: &mut Session, uid: u64) -> Read<Vec<History
 }
 
 pub(super) async fn players(session: &mut Session, after: Option<u64>, limit: u32) -> Read<Vec<u64>> {
-    let sql = "SELECT uid FROM players WHERE $1::bigint IS NULL OR uid > $1 ORDER BY uid LIMIT $2";
-    let after = after.map(u64::cast_signed);
-    let rows = session.call(Call::new(sql, vec![Box::new(after), Box::new(i64::from(limit))])).await?;
+    // Two statements: with one for both cases the key's order is walked from its beginning.
+    let call = match after {
+        Some(after) => {
+            Call::new("SELECT uid FROM players WHERE uid > $1 ORDER BY uid LIMIT $2", page(after, limit))
+        }
+        None => Call::new("SELECT uid FROM players ORDER BY uid LIMIT $1", vec![Box::new(i64::from(limit))]),
+    };
+    let rows = session.call(call).await?;
     rows.iter().map(|row| row.number(0)).collect()
 }
 

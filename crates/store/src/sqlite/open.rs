@@ -37,7 +37,7 @@ pub(super) fn open(path: &Path, options: &Options) -> Result<Connection, StoreEr
             "PRAGMA locking_mode = EXCLUSIVE;
              PRAGMA journal_mode = WAL;
              PRAGMA synchronous = FULL;
-             PRAGMA wal_autocheckpoint = 4000;
+             PRAGMA wal_autocheckpoint = 16000;
              PRAGMA journal_size_limit = 67108864;
              PRAGMA cache_size = -65536;
              PRAGMA temp_store = MEMORY;

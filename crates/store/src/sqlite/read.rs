@@ -12,9 +12,15 @@ pub(super) fn record(connection: &Connection, uid: u64) -> Read<Option<Record>> 
     one(connection, &sql, [uid.cast_signed()], |row| columns::record(row))
 }
 
-pub(super) fn commit(connection: &Connection, id: CommitId) -> rusqlite::Result<Option<bool>> {
-    let mut statement = connection.prepare_cached("SELECT committed FROM commits WHERE id = ?1")?;
-    statement.query_row([id.bytes()], |row| row.get(0)).optional()
+pub(super) const COMMIT: &str = "SELECT committed FROM commits WHERE id = ?1";
+
+pub(super) fn commit(connection: &Connection, id: CommitId) -> Read<Option<bool>> {
+    one(connection, COMMIT, [id.bytes()], is_committed)
+}
+
+/// A row of [`COMMIT`].
+pub(super) fn is_committed(row: &Row<'_>) -> Read<bool> {
+    cell(row, 0)
 }
 
 pub(super) fn answer(connection: &Connection, uid: u64, request: &str) -> Read<Option<Read<AnswerRow>>> {
@@ -55,8 +61,13 @@ pub(super) fn history(connection: &Connection, uid: u64) -> Read<Vec<HistoryEntr
 }
 
 pub(super) fn players(connection: &Connection, after: Option<u64>, limit: u32) -> Read<Vec<u64>> {
-    let sql = "SELECT uid FROM players WHERE ?1 IS NULL OR uid > ?1 ORDER BY uid LIMIT ?2";
-    all(connection, sql, (after.map(u64::cast_signed), limit), |row| row.number(0))
+    // Two statements: with one for both cases the key's order is walked from its beginning.
+    let Some(after) = after else {
+        let sql = "SELECT uid FROM players ORDER BY uid LIMIT ?1";
+        return all(connection, sql, [limit], |row| row.number(0));
+    };
+    let sql = "SELECT uid FROM players WHERE uid > ?1 ORDER BY uid LIMIT ?2";
+    all(connection, sql, (after.cast_signed(), limit), |row| row.number(0))
 }
 
 pub(super) fn one<T>(
@@ -68,6 +79,26 @@ pub(super) fn one<T>(
     let mut statement = connection.prepare_cached(sql).map_err(failure)?;
     let found = statement.query_row(params, |row| Ok(read(row))).optional().map_err(failure)?;
     found.transpose()
+}
+
+/// The rows of many keys, each read by the same statement; it is looked up once.
+pub(super) fn each<K, P: Params, T>(
+    connection: &Connection,
+    sql: &str,
+    keys: impl Iterator<Item = K>,
+    params: impl Fn(&K) -> P,
+    read: impl Fn(&Row<'_>) -> Read<T>,
+) -> Read<Vec<(K, T)>> {
+    let (mut keys, mut found) = (keys.peekable(), Vec::new());
+    if keys.peek().is_none() {
+        return Ok(found);
+    }
+    let mut statement = connection.prepare_cached(sql).map_err(failure)?;
+    for key in keys {
+        let row = statement.query_row(params(&key), |row| Ok(read(row))).optional().map_err(failure)?;
+        found.extend(row.transpose()?.map(|row| (key, row)));
+    }
+    Ok(found)
 }
 
 fn all<T>(
