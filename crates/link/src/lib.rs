@@ -1,13 +1,14 @@
 //! How bytes get from one node to another.
 //!
-//! One trait, [`Link`], and its implementations: [`memory`] between nodes of one process and [`local`] between
-//! processes of one machine. A link knows nothing of frames: it carries two streams of bytes, in order, and
+//! One trait, [`Link`], and its implementations: [`memory`] between nodes of one process, [`local`] between
+//! processes of one machine and [`nats`] between machines. A link knows nothing of frames: it carries two streams of bytes, in order, and
 //! says when the other side has gone. What the bytes mean, and every promise about messages, stands one layer
 //! up, once for all links; `tests/conformance` runs one list over each.
 
 mod buffer;
 pub mod local;
 pub mod memory;
+pub mod nats;
 
 pub use buffer::Buffer;
 
@@ -22,13 +23,14 @@ pub type Dialing = Pin<Box<dyn Future<Output = io::Result<Box<dyn Conn>>>>>;
 
 /// A way to reach other nodes and to be reached by them.
 pub trait Link {
-    /// The link's one word: `memory`, `local`.
+    /// The link's one word: `memory`, `local`, `nats`.
     fn name(&self) -> &'static str;
 
     /// Starts to take connections for the node `me`.
     ///
     /// # Errors
-    /// [`ListenError::IdTaken`] when a live node listens under that id already; [`ListenError::Io`].
+    /// [`ListenError::IdTaken`] when a live node listens under that id already; [`ListenError::NameTaken`];
+    /// [`ListenError::Io`].
     fn listen(&self, me: NodeId) -> Result<Box<dyn Listener>, ListenError>;
 
     /// Connects to the node `to`. Fails with [`io::ErrorKind::NotFound`] or
@@ -65,12 +67,22 @@ pub trait Conn {
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// A live node has that id.
-    #[error("id {0} is taken: a live node on this machine holds it")]
+    #[error("id {0} is taken: a live node holds it")]
     IdTaken(NodeId),
+    /// Another cluster uses the same name on the same servers.
+    #[error("another cluster of the name {cluster:?} is here: it is {other:?}, this one is {ours:?}")]
+    NameTaken {
+        /// The name that both have.
+        cluster: String,
+        /// What the other one says it is.
+        other: String,
+        /// What this one is.
+        ours: String,
+    },
     /// The system says no.
     #[error("cannot listen at {place}: {source}")]
     Io {
-        /// The socket's path.
+        /// The socket's path, or the servers.
         place: String,
         /// What the system said.
         source: io::Error,

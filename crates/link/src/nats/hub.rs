@@ -1,0 +1,367 @@
+//! What the connections of one process share: its connection to NATS, and who is told what arrives on it.
+
+use super::conn::Side;
+use super::message::{Head, Kind, Subjects, Unreadable};
+use super::options::NatsOptions;
+use super::pipe::Over;
+use super::stats::{Counters, count};
+use crate::nats::claim::Held;
+use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ServerError, StatusCode, Subject};
+use bytes::Bytes;
+use chappe_wire::NodeId;
+use futures_util::{FutureExt, StreamExt};
+use std::collections::{BTreeMap, HashMap};
+use std::error::Error;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::{Notify, watch};
+use tokio::task::unconstrained;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+
+/// The servers' silence after which their connection counts as lost is about three of these.
+const PING: Duration = Duration::from_secs(2);
+/// How long connecting to one server may take.
+const CONNECT: Duration = Duration::from_secs(4);
+/// How long a question to NATS or to another process may take.
+pub(super) const ANSWER: Duration = Duration::from_secs(4);
+/// The first wait between two attempts to reconnect, doubled up to the second.
+const RECONNECT: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+/// How often connections are looked after.
+const TICK: Duration = Duration::from_millis(250);
+/// How many messages may wait between the client library and us. Windows bound them long before.
+const DEPTH: usize = 1 << 17;
+/// How many messages may wait to be written to the socket.
+const OUTBOX: usize = 4096;
+/// How long to wait when there are more.
+const UNJAM: Duration = Duration::from_millis(1);
+
+pub(super) struct Hub {
+    pub(super) options: NatsOptions,
+    pub(super) subjects: Subjects,
+    pub(super) counters: Counters,
+    pub(super) held: Mutex<BTreeMap<NodeId, Held>>,
+    /// This process answers for the cluster's name too.
+    pub(super) is_named: AtomicBool,
+    sides: Mutex<HashMap<u64, Arc<Side>>>,
+    next: AtomicU64,
+    client: OnceLock<Client>,
+    connecting: tokio::sync::Mutex<()>,
+    /// Since when the connection to NATS stands.
+    up: Mutex<Option<Instant>>,
+    /// Something could not be published for want of room.
+    jammed: AtomicBool,
+    unjam: Notify,
+    echoed: Notify,
+    /// What a server has refused last.
+    refused: watch::Sender<String>,
+    /// What is said only once until it is over.
+    told_slow: AtomicBool,
+    told_away: AtomicBool,
+}
+
+impl Hub {
+    pub(super) fn new(options: NatsOptions, endpoint: u64) -> Hub {
+        Hub {
+            subjects: Subjects::new(&options.cluster, endpoint),
+            options,
+            counters: Counters::default(),
+            held: Mutex::default(),
+            is_named: AtomicBool::new(false),
+            sides: Mutex::default(),
+            next: AtomicU64::new(1),
+            client: OnceLock::new(),
+            connecting: tokio::sync::Mutex::new(()),
+            up: Mutex::new(None),
+            jammed: AtomicBool::new(false),
+            unjam: Notify::new(),
+            echoed: Notify::new(),
+            refused: watch::Sender::new(String::new()),
+            told_slow: AtomicBool::new(false),
+            told_away: AtomicBool::new(false),
+        }
+    }
+
+    /// The connection to NATS, made if there is none. To be called on the link's own thread.
+    pub(super) async fn connected(self: &Arc<Self>) -> io::Result<Client> {
+        let _one_at_a_time = self.connecting.lock().await;
+        if let Some(client) = self.client.get() {
+            return Ok(client.clone());
+        }
+        let client = self.connect().await.map_err(|error| self.naming(error))?;
+        let conns = client.subscribe(self.subjects.conns()).await.map_err(io::Error::other)?;
+        let messages = tokio::spawn(unconstrained(Arc::clone(self).take_in(conns)));
+        // What NATS lets us neither publish nor hear would look like a peer that does not answer.
+        let probe = client.publish(self.subjects.conn(0), Head::new(Kind::Ack, 0, 0).with(&[]));
+        let echo = async {
+            probe.await.map_err(io::Error::other)?;
+            self.echoed.notified().await;
+            Ok(())
+        };
+        if let Err(error) = self.unless_refused(echo).await {
+            messages.abort();
+            return Err(self.naming(error));
+        }
+        *lock(&self.up) = Some(Instant::now());
+        let _ = self.client.set(client.clone());
+        tokio::spawn(Arc::clone(self).look_after());
+        Ok(client)
+    }
+
+    async fn connect(self: &Arc<Self>) -> io::Result<Client> {
+        // Were another crate to bring a second provider, the client library would not know which to take.
+        let _ = async_nats::rustls::crypto::ring::default_provider().install_default();
+        let this = Arc::downgrade(self);
+        let options = ConnectOptions::new()
+            .name(format!("chappe {}", self.options.cluster))
+            .custom_inbox_prefix(self.subjects.inbox())
+            .subscription_capacity(DEPTH)
+            .client_capacity(OUTBOX)
+            .read_buffer_capacity(u16::MAX)
+            .skip_subject_validation(true)
+            .request_timeout(None)
+            .connection_timeout(CONNECT)
+            .ping_interval(PING)
+            .reconnect_delay_callback(|attempts| match attempts {
+                0 | 1 => Duration::ZERO,
+                more => RECONNECT.0.saturating_mul(1 << (more - 2).min(8)).min(RECONNECT.1),
+            })
+            .event_callback(move |event| {
+                if let Some(this) = this.upgrade() {
+                    this.on_event(event);
+                }
+                std::future::ready(())
+            });
+        let options = self.options.apply(options).await?;
+        options.connect(&self.options.servers).await.map_err(|error| {
+            let kind = match error.kind() {
+                ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
+                    return io::Error::new(io::ErrorKind::PermissionDenied, "it refuses these credentials");
+                }
+                ConnectErrorKind::ServerParse => io::ErrorKind::InvalidInput,
+                ConnectErrorKind::TimedOut => io::ErrorKind::TimedOut,
+                _ => kind_of(&error),
+            };
+            io::Error::new(kind, error.to_string())
+        })
+    }
+
+    fn naming(&self, error: io::Error) -> io::Error {
+        io::Error::new(error.kind(), format!("NATS at {}: {error}", self.options.places()))
+    }
+
+    /// Waits for what needs permissions: a server does not answer what it forbids, it says so beside.
+    pub(super) async fn unless_refused<T>(&self, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+        let mut refused = self.refused.subscribe();
+        tokio::select! {
+            biased;
+            Ok(()) = refused.changed() => {
+                let why = refused.borrow().clone();
+                Err(io::Error::new(io::ErrorKind::PermissionDenied, why))
+            }
+            done = timeout(ANSWER, work) => done.unwrap_or_else(|_| {
+                Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {ANSWER:?}")))
+            }),
+        }
+    }
+
+    /// The connection to NATS, if it stands now.
+    pub(super) fn standing(&self) -> Option<&Client> {
+        lock(&self.up).and(self.client.get())
+    }
+
+    pub(super) fn has_connected(&self) -> bool {
+        self.client.get().is_some()
+    }
+
+    /// The most bytes in one message.
+    pub(super) fn most(&self) -> usize {
+        self.client.get().map_or(usize::MAX, Client::max_payload)
+    }
+
+    /// Hands a message to the client library. Returns false when there is no room for it now.
+    pub(super) fn publish(&self, to: &Subject, reply: &Subject, message: Bytes) -> bool {
+        let Some(client) = self.standing() else { return false };
+        let published = client.publish_with_reply(to.clone(), reply.clone(), message);
+        // Without the task's budget, which would look like a full queue.
+        let is_published = matches!(unconstrained(published).now_or_never(), Some(Ok(())));
+        if !is_published && !self.jammed.swap(true, Ordering::Relaxed) {
+            self.unjam.notify_one();
+        }
+        is_published
+    }
+
+    pub(super) fn add(self: &Arc<Self>) -> Arc<Side> {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let side = Arc::new(Side::new(self.clone(), id));
+        lock(&self.sides).insert(id, side.clone());
+        side
+    }
+
+    pub(super) fn remove(&self, id: u64) {
+        lock(&self.sides).remove(&id);
+    }
+
+    fn sides(&self) -> Vec<Arc<Side>> {
+        lock(&self.sides).values().cloned().collect()
+    }
+
+    async fn take_in(self: Arc<Self>, mut conns: async_nats::Subscriber) {
+        while let Some(message) = conns.next().await {
+            let Some(id) = Subjects::conn_of(&message.subject) else { continue };
+            let side = lock(&self.sides).get(&id).cloned();
+            if message.status == Some(StatusCode::NO_RESPONDERS) {
+                side.inspect(|side| side.nobody_there());
+                continue;
+            }
+            let (head, data) = match Head::decode(&message.payload) {
+                Ok(decoded) => decoded,
+                Err(error) => {
+                    self.unreadable(error, message.reply.as_ref(), &message.subject);
+                    continue;
+                }
+            };
+            match side {
+                Some(side) => side.came(head, data, message.reply),
+                None if id == 0 => self.echoed.notify_one(),
+                None if head.kind == Kind::Reset => {}
+                None => self.reset(message.reply.as_ref(), &message.subject, "the other side has dropped it"),
+            }
+        }
+    }
+
+    pub(super) fn unreadable(&self, error: Unreadable, reply: Option<&Subject>, own: &Subject) {
+        count(&self.counters.unreadable);
+        if let Unreadable::Version(version) = error {
+            self.reset(reply, own, &format!("version {version} of the messages over NATS is not known here"));
+        }
+    }
+
+    /// Tells the other side that a connection is no more.
+    pub(super) fn reset(&self, to: Option<&Subject>, own: &Subject, why: &str) {
+        if let Some(to) = to {
+            self.publish(to, own, Head::new(Kind::Reset, 0, 0).with(why.as_bytes()));
+        }
+    }
+
+    async fn look_after(self: Arc<Self>) {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                _ = ticks.tick() => {
+                    let up = *lock(&self.up);
+                    self.sides().iter().for_each(|side| side.tick(up));
+                }
+                () = self.unjam.notified() => {
+                    // The client library is to write first.
+                    sleep(UNJAM).await;
+                    self.jammed.store(false, Ordering::Relaxed);
+                    self.sides().iter().for_each(|side| side.pump());
+                }
+            }
+        }
+    }
+
+    fn on_event(&self, event: Event) {
+        match event {
+            Event::Connected => self.on_up(),
+            Event::Disconnected => {
+                count(&self.counters.disconnects);
+                if lock(&self.up).take().is_some() {
+                    let servers = self.options.places();
+                    tracing::warn!(servers, "the connection to NATS is lost; it is made anew");
+                }
+                let why = || Over::new(io::ErrorKind::NotConnected, "the connection to NATS was lost");
+                self.sides().iter().for_each(|side| side.give_up_dialling(None, why));
+            }
+            Event::SlowConsumer(_) => {
+                count(&self.counters.slow_consumer);
+                if !self.told_slow.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(
+                        "messages come faster than they are taken in; NATS drops some, which are sent again"
+                    );
+                }
+            }
+            Event::LameDuckMode => {
+                count(&self.counters.lame_duck);
+                tracing::warn!(servers = self.options.places(), "a NATS server is about to stop");
+            }
+            Event::ServerError(error) => {
+                count(&self.counters.server_errors);
+                self.on_server_error(error);
+            }
+            Event::ClientError(error) => {
+                count(&self.counters.failed_reconnects);
+                if !self.told_away.swap(true, Ordering::Relaxed) {
+                    let servers = self.options.places();
+                    tracing::warn!(servers, %error, "NATS cannot be reached; it is tried again and again");
+                }
+            }
+            Event::Draining | Event::Closed => {}
+        }
+    }
+
+    fn on_up(&self) {
+        if !self.has_connected() {
+            return;
+        }
+        {
+            let mut up = lock(&self.up);
+            if up.is_some() {
+                return;
+            }
+            *up = Some(Instant::now());
+        }
+        count(&self.counters.reconnects);
+        self.told_away.store(false, Ordering::Relaxed);
+        self.told_slow.store(false, Ordering::Relaxed);
+        tracing::info!(servers = self.options.places(), "the connection to NATS stands again");
+        self.sides().iter().for_each(|side| side.start_over());
+    }
+
+    fn on_server_error(&self, error: ServerError) {
+        let text = error.to_string();
+        tracing::warn!(servers = self.options.places(), error = text, "NATS refuses something");
+        if !text.to_lowercase().contains("permissions violation") {
+            return;
+        }
+        let subject = text.split('"').nth(1).map(str::to_owned);
+        let why = || Over::new(io::ErrorKind::PermissionDenied, text.clone());
+        self.sides().iter().for_each(|side| side.give_up_dialling(subject.as_deref(), why));
+        self.refused.send_replace(text);
+    }
+
+    /// Sees to it that what was handed over leaves this process.
+    pub(super) async fn flush(&self) {
+        if let Some(client) = self.standing() {
+            let _ = timeout(Duration::from_millis(500), client.flush()).await;
+        }
+    }
+
+    /// The link is no more: nothing can come or go.
+    pub(super) fn shut(&self) {
+        *lock(&self.up) = None;
+        let over = Over::new(io::ErrorKind::NotConnected, "the link to NATS was closed");
+        self.sides().iter().for_each(|side| side.end_with(over.clone()));
+    }
+}
+
+/// The kind of the input/output error that is the cause.
+fn kind_of(error: &(dyn Error + 'static)) -> io::ErrorKind {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return error.kind();
+        }
+        cause = error.source();
+    }
+    io::ErrorKind::Other
+}
+
+/// No code panics while it holds one of these locks; a poisoned one is as good as new.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

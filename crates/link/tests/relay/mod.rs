@@ -1,0 +1,116 @@
+//! What stands between a process and its server: connections that can be held, or cut for good.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio::sync::watch;
+
+#[derive(Default)]
+struct State {
+    is_dead: AtomicBool,
+    cut: Notify,
+    died: Notify,
+}
+
+/// A relay to a port of this machine, on a thread of its own.
+pub(crate) struct Relay {
+    port: u16,
+    state: Arc<State>,
+    held: watch::Sender<bool>,
+}
+
+impl Relay {
+    pub(crate) fn start(server: u16) -> Relay {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        listener.set_nonblocking(true).unwrap();
+        let (state, held) = (Arc::new(State::default()), watch::Sender::new(false));
+        let (shared, holding) = (state.clone(), held.subscribe());
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async move {
+                let listener = TcpListener::from_std(listener).unwrap();
+                loop {
+                    tokio::select! {
+                        biased;
+                        () = shared.died.notified() => return,
+                        client = listener.accept() => {
+                            let (client, _) = client.unwrap();
+                            if let Ok(server) = TcpStream::connect(("127.0.0.1", server)).await {
+                                tokio::spawn(carry(client, server, shared.clone(), holding.clone()));
+                            }
+                        }
+                    }
+                }
+            });
+        });
+        Relay { port, state, held }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// Lets nothing from the server through, or lets it go on.
+    pub(crate) fn hold(&self, is_held: bool) {
+        self.held.send_replace(is_held);
+    }
+
+    /// Waits until the server has closed a connection.
+    pub(crate) async fn cut_off(&self) {
+        self.state.cut.notified().await;
+    }
+
+    /// Closes everything for good.
+    pub(crate) fn kill(&self) {
+        self.state.is_dead.store(true, Ordering::Relaxed);
+        self.state.died.notify_one();
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+async fn carry(client: TcpStream, server: TcpStream, state: Arc<State>, mut held: watch::Receiver<bool>) {
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_server, mut to_server) = server.into_split();
+    let up = async {
+        let mut buffer = vec![0; 65536];
+        loop {
+            match from_client.read(&mut buffer).await {
+                Ok(count) if count > 0 => {
+                    // A server that has closed does not take what is written.
+                    if to_server.write_all(&buffer[..count]).await.is_err() {
+                        return state.cut.notify_one();
+                    }
+                }
+                _ => return,
+            }
+        }
+    };
+    let down = async {
+        let mut buffer = vec![0; 4096];
+        loop {
+            if held.wait_for(|is_held| !is_held).await.is_err() {
+                return;
+            }
+            match from_server.read(&mut buffer).await {
+                Ok(count) if count > 0 => {
+                    if to_client.write_all(&buffer[..count]).await.is_err() {
+                        return;
+                    }
+                }
+                _ => return state.cut.notify_one(),
+            }
+        }
+    };
+    tokio::select! {
+        () = up => {}
+        () = down => {}
+    }
+}
