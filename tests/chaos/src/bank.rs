@@ -6,9 +6,9 @@ use chappe::notify::{Attributes, HandlerError, Module, NotifyError, Params, Play
 use chappe::{App, NodeId, Value, value};
 
 /// What a new player has.
-pub(crate) const START: i64 = 1000;
+pub(crate) const START: i64 = 10_000;
 /// How many gifts a player may receive before they ask for `bank.reset`.
-const MOST: i64 = 8;
+const MOST: i64 = 16;
 
 /// What every node of the cluster does.
 pub(crate) fn app() -> App {

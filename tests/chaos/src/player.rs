@@ -22,7 +22,7 @@ const AWAY: (u64, u64) = (100, 2_500);
 /// A uid that nobody has.
 const NOBODY: u64 = 404_000_000;
 /// More than anyone ever has.
-const TOO_MUCH: i64 = 1_000_000;
+const TOO_MUCH: i64 = 100_000_000;
 
 /// A player.
 pub(crate) struct Player {
