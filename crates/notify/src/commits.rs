@@ -7,7 +7,7 @@
 use crate::held::{Held, QUEUE};
 use crate::job::{Job, Task};
 use crate::protocol::{CommitReply, Delivery, NodeCommit, Resolve, STORE};
-use crate::run::{Did, Run};
+use crate::run::{Did, Run, Said, Touched};
 use crate::undecided::{Before, Entry};
 use crate::{HandlerError, Server, attributes};
 use chappe_node::{Data, Failure, To};
@@ -37,6 +37,7 @@ impl Server {
             // It was cut short.
             return;
         }
+        self.order_sent(run);
         let encoded = match encode(&run.did.borrow()) {
             Ok(encoded) => encoded,
             Err(why) => return self.run_forced(run, HandlerError::failed(why)),
@@ -47,7 +48,7 @@ impl Server {
         let (wrote, waits) = self.take_over(run, number, &did);
         if !is_durable && waits.is_empty() {
             self.0.node.open_run(run.gate.get());
-            self.say(did.said);
+            self.say_in_turn(number, did.said);
             return run.job.finish(result);
         }
         let touched: Vec<_> = did.touched.iter().map(|(uid, record)| (*uid, record.epoch)).collect();
@@ -61,14 +62,52 @@ impl Server {
             touched,
             wrote,
             kept: kept.clone(),
-            said,
             result: Some(result),
         };
         self.0.undecided.borrow_mut().add(number, entry);
+        let dropped = self.0.outbox.borrow_mut().add(number, said, false);
+        self.count_dropped(dropped);
         if let Some(commit) = commit {
             self.send_commit(number, commit, &kept);
         }
         kept.into_iter().filter_map(|(uid, ..)| uid).for_each(|uid| self.pump(uid));
+    }
+
+    /// What a run sends on its player's behalf is in the order of the record's versions.
+    fn order_sent(&self, run: &Run) {
+        let mut did = run.did.borrow_mut();
+        let Some(uid) = run.uid.filter(|_| !did.sent.is_empty()) else { return };
+        let records = self.0.records.borrow();
+        let Some((held, epoch)) = records.get(&uid).and_then(|held| held.epoch().map(|epoch| (held, epoch)))
+        else {
+            return;
+        };
+        let touched = did.touched.entry(uid).or_insert_with(|| {
+            let (before, now) = (held.document.clone(), held.document.clone());
+            Touched { epoch, version: held.version, before, now, sends: true }
+        });
+        touched.sends = true;
+    }
+
+    /// Says what waits for nothing itself, behind what waits for the same receivers.
+    fn say_in_turn(&self, number: u64, said: Vec<Said>) {
+        if !said.is_empty() {
+            let dropped = self.0.outbox.borrow_mut().add(number, said, true);
+            self.count_dropped(dropped);
+            self.say_free();
+        }
+    }
+
+    fn count_dropped(&self, count: usize) {
+        for _ in 0..count {
+            self.0.node.stats().dropped(Row::PlayerResponse, Reason::Overloaded);
+        }
+    }
+
+    /// Says what nothing holds back any more.
+    pub(crate) fn say_free(&self) {
+        let free = self.0.outbox.borrow_mut().take_free();
+        self.say(free);
     }
 
     /// What a run has done cannot be stored: it runs again as one that failed for that reason.
@@ -155,14 +194,9 @@ impl Server {
         held.queue.push_back(Job::step(delivery, Some(number)));
     }
 
-    fn commit_of(
-        &self,
-        run: &Run,
-        did: Did,
-        mut encoded: Encoded,
-    ) -> (Vec<crate::run::Said>, Option<Commit>) {
+    fn commit_of(&self, run: &Run, did: Did, mut encoded: Encoded) -> (Vec<Said>, Option<Commit>) {
         let mut commit = Commit::new(self.next_commit(), run.job.to_string());
-        let change = |(uid, touched): (&u64, &crate::run::Touched)| RecordChange {
+        let change = |(uid, touched): (&u64, &Touched)| RecordChange {
             uid: *uid,
             epoch: touched.epoch,
             version: touched.version,
@@ -247,7 +281,8 @@ impl Server {
             }
             self.return_dropped(&entry.kept);
             self.0.node.open_run(entry.run.gate.get());
-            self.say(entry.said);
+            self.0.outbox.borrow_mut().settle(number);
+            self.say_free();
             if let Some(result) = entry.result {
                 entry.run.job.finish(result);
             }
@@ -258,10 +293,9 @@ impl Server {
     fn forget_writer(&self, number: u64, entry: &Entry) {
         let mut records = self.0.records.borrow_mut();
         for uid in entry.wrote.keys() {
-            if let Some(held) = records.get_mut(uid)
-                && held.last_writer == Some(number)
-            {
-                held.last_writer = None;
+            if let Some(held) = records.get_mut(uid) {
+                held.last_writer = held.last_writer.filter(|writer| *writer != number);
+                held.blocked_by = held.blocked_by.filter(|writer| *writer != number);
             }
         }
     }

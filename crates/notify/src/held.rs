@@ -28,6 +28,8 @@ pub(crate) struct Held {
     pub(crate) undecided: usize,
     /// The last run that wrote it and is not decided.
     pub(crate) last_writer: Option<u64>,
+    /// A run whose commit is in doubt, and without which the next one would be in vain.
+    pub(crate) blocked_by: Option<u64>,
     /// It is about to be let go.
     pub(crate) leaving: Option<Leaving>,
     /// Told when it has become this node's, has gone, or stays after all.
@@ -72,6 +74,7 @@ impl Held {
             running: None,
             undecided: 0,
             last_writer: None,
+            blocked_by: None,
             leaving: None,
             waiters: Vec::new(),
             pushes: VecDeque::new(),
@@ -98,6 +101,7 @@ impl Held {
     pub(crate) fn can_run(&self) -> bool {
         self.epoch().is_some()
             && self.running.is_none()
+            && self.blocked_by.is_none()
             && !self.queue.is_empty()
             && self.undecided < UNDECIDED
             && self.leaving.as_ref().is_none_or(|leaving| leaving.drains)

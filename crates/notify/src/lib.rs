@@ -18,6 +18,7 @@ mod job;
 mod mechanisms;
 mod message;
 mod modules;
+mod outbox;
 mod params;
 mod player;
 mod protocol;

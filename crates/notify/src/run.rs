@@ -47,6 +47,9 @@ pub(crate) struct Touched {
     pub(crate) version: u64,
     pub(crate) before: Rc<Document>,
     pub(crate) now: Rc<Document>,
+    /// The run has sent notifications on the player's behalf. They are in the order of the record's versions, so that none
+    /// overtakes an earlier one whose commit is in doubt: it counts as changed.
+    pub(crate) sends: bool,
 }
 
 /// What a player is told.
@@ -58,6 +61,15 @@ pub(crate) enum Said {
     Push { uid: u64, fields: Value },
     /// A plain notification for a player whose record is here.
     Plain { uid: u64, kind: String, id: Option<u64>, record: Value, depth: u32 },
+}
+
+impl Said {
+    /// To whom.
+    pub(crate) fn receiver(&self) -> u64 {
+        match self {
+            Said::Response { uid, .. } | Said::Push { uid, .. } | Said::Plain { uid, .. } => *uid,
+        }
+    }
 }
 
 impl Run {
@@ -94,13 +106,15 @@ impl Did {
     /// Takes everything back but that records were read: what was said of them still rests on what was seen.
     pub(crate) fn reset(&mut self) {
         let mut touched = std::mem::take(&mut self.touched);
-        touched.values_mut().for_each(|record| record.now = record.before.clone());
+        for record in touched.values_mut() {
+            (record.now, record.sends) = (record.before.clone(), false);
+        }
         *self = Did { touched, ..Did::default() };
     }
 }
 
 impl Touched {
     pub(crate) fn is_changed(&self) -> bool {
-        !Rc::ptr_eq(&self.before, &self.now) && self.before != self.now
+        self.sends || !Rc::ptr_eq(&self.before, &self.now) && self.before != self.now
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::held::Held;
 use crate::modules::{Module, Modules};
+use crate::outbox::Outbox;
 use crate::protocol::NOTIFY;
 use crate::run::Run;
 use crate::undecided::Undecided;
@@ -60,6 +61,8 @@ pub(crate) struct Inner {
     pub(crate) modules: RefCell<Modules>,
     pub(crate) records: RefCell<FxHashMap<u64, Held>>,
     pub(crate) undecided: RefCell<Undecided>,
+    /// What those runs have said.
+    pub(crate) outbox: RefCell<Outbox>,
     /// Told when one of them is decided.
     pub(crate) decided: Notify,
     /// Steps that were given to this node and are not done: each is taken once.
@@ -95,6 +98,7 @@ impl Server {
             modules: RefCell::default(),
             records: RefCell::default(),
             undecided: RefCell::default(),
+            outbox: RefCell::default(),
             decided: Notify::new(),
             steps: RefCell::default(),
             current: RefCell::default(),

@@ -2,7 +2,7 @@
 
 use crate::HandlerError;
 use crate::attributes::Document;
-use crate::run::{Run, Said};
+use crate::run::Run;
 use chappe_store::{CommitId, NotificationId, Step};
 use chappe_wire::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +21,6 @@ pub(crate) struct Entry {
     pub(crate) wrote: BTreeMap<u64, Before>,
     /// Steps that it has queued on this node.
     pub(crate) kept: Vec<(Option<u64>, NotificationId, Step)>,
-    pub(crate) said: Vec<Said>,
     /// What the handler returned, for whoever waits for it.
     pub(crate) result: Option<Result<Option<Value>, HandlerError>>,
 }
@@ -145,7 +144,6 @@ mod tests {
                 touched: wrote.iter().chain(*read).map(|uid| (*uid, EPOCH)).collect(),
                 wrote: wrote.iter().map(before).collect(),
                 kept: Vec::new(),
-                said: Vec::new(),
                 result: None,
             };
             all.add(number, entry);

@@ -16,6 +16,11 @@ type Place = (Option<u64>, Rc<Job>);
 impl Server {
     /// The commit of a run was refused.
     pub(crate) fn undo(&self, number: u64, why: CommitReply) {
+        self.refused(number, why);
+        self.say_free();
+    }
+
+    fn refused(&self, number: u64, why: CommitReply) {
         let Some((first, epochs, affected)) = self.fall(number) else {
             if let CommitReply::Stale { .. } | CommitReply::Again | CommitReply::Moved = why {
                 // It had fallen with another one before.
@@ -25,7 +30,10 @@ impl Server {
         };
         let (uid, job) = first;
         match why {
-            CommitReply::Again | CommitReply::Committed { .. } => self.run_again(vec![(uid, job)]),
+            CommitReply::Again | CommitReply::Committed { .. } => {
+                uid.into_iter().for_each(|uid| self.await_doubt(uid));
+                self.run_again(vec![(uid, job)]);
+            }
             CommitReply::Moved | CommitReply::DeadlinePassed => self.overtaken(uid, &job),
             CommitReply::Answered { response } => self.answer_again(uid, &job, &response),
             CommitReply::Failed(text) => {
@@ -71,6 +79,15 @@ impl Server {
             _ => self.refuse_job(uid.unwrap_or_default(), &job, Reason::StoreUnavailable),
         }
         affected.into_iter().for_each(|uid| self.pump(uid));
+        self.say_free();
+    }
+
+    /// What was refused had read what another run wrote whose commit is in doubt: until that is decided, running again would
+    /// be in vain.
+    fn await_doubt(&self, uid: u64) {
+        if let Some(held) = self.0.records.borrow_mut().get_mut(&uid) {
+            held.blocked_by = held.last_writer;
+        }
     }
 
     /// Someone else was first: the deadline, or another server.
@@ -93,8 +110,9 @@ impl Server {
         let never_was = |job: &Job| job.cause.get().is_some_and(|cause| lost.contains(&cause));
         let mut affected = self.roll_back(&fallen);
         let mut again: Vec<Place> = Vec::new();
-        for (_, entry) in &fallen.entries {
+        for (number, entry) in &fallen.entries {
             self.forget_kept(entry, &never_was);
+            self.0.outbox.borrow_mut().forget(*number);
             drop(self.0.node.discard_run(entry.run.gate.get()));
             affected.extend(entry.run.uid);
         }
@@ -114,10 +132,11 @@ impl Server {
     fn roll_back(&self, fallen: &Fallen) -> BTreeSet<u64> {
         let mut affected = BTreeSet::new();
         let mut records = self.0.records.borrow_mut();
-        for (_, entry) in &fallen.entries {
+        for (number, entry) in &fallen.entries {
             for (uid, epoch) in &entry.touched {
                 if let Some(held) = records.get_mut(uid).filter(|held| held.epoch() == Some(*epoch)) {
                     held.undecided = held.undecided.saturating_sub(1);
+                    held.blocked_by = held.blocked_by.filter(|writer| writer != number);
                     affected.insert(*uid);
                 }
             }

@@ -266,7 +266,7 @@ impl Cluster {
         let cluster = self.clone();
         tokio::task::spawn_local(async move {
             loop {
-                sleep(Duration::from_millis(10)).await;
+                sleep(Duration::from_millis(25)).await;
                 cluster.end_due(Instant::now());
                 let ended: Vec<NodeId> = {
                     let processes = cluster.processes.borrow();
@@ -414,7 +414,7 @@ impl Cluster {
     pub async fn until(&self, what: &str, is_so: impl Fn() -> bool) {
         let wait = async {
             while !is_so() {
-                sleep(Duration::from_millis(5)).await;
+                sleep(Duration::from_millis(10)).await;
             }
         };
         assert!(timeout(PATIENCE, wait).await.is_ok(), "never came to be: {what}");

@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 /// How long a client waits for an answer before it asks again.
 const ANSWER: Duration = Duration::from_millis(1500);
 /// Between two looks at what was told.
-const LOOK: Duration = Duration::from_millis(5);
+const LOOK: Duration = Duration::from_millis(15);
 
 /// The clients of a run, and what they have asked for.
 pub struct Customers {

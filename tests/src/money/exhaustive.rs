@@ -20,6 +20,9 @@ const LONG: Duration = Duration::from_millis(4500);
 /// How long a run may take, in virtual time: far beyond all time-outs together.
 const ENDS: Duration = Duration::from_secs(300);
 
+/// Longer than anything may be on its way: the longest time-out of a request to the master.
+const LATE: Duration = Duration::from_secs(15);
+
 /// Who gives to whom, and what is special.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scenario {
@@ -169,6 +172,10 @@ async fn one(cluster: &Rc<Cluster>, scenario: Scenario, strikes: Vec<(usize, Str
 
     cluster.heal();
     cluster.whole().await;
+    if scenario == Scenario::AskedOnce {
+        // The request may have waited where nobody sees it.
+        sleep(LATE).await;
+    }
     cluster.decided().await;
     cluster.settled().await;
     let balances = [customers.balance(1).await, customers.balance(receiver).await];

@@ -19,7 +19,7 @@ const PLAYERS: u64 = 8;
 /// How often one may receive: some gifts are refused in every schedule.
 const MOST: i64 = 15;
 /// For how long faults come and players begin something new.
-const PLAY: Duration = Duration::from_secs(5);
+const PLAY: Duration = Duration::from_millis(2500);
 /// How long a run may take, in virtual time.
 const ENDS: Duration = Duration::from_secs(600);
 const GAMES: [NodeId; 3] = [GAME1, GAME2, GAME3];
@@ -116,7 +116,7 @@ impl Script {
         }
         let end = Instant::now() + PLAY;
         while Instant::now() < end {
-            sleep(Duration::from_millis(self.rng.range(30, 700))).await;
+            sleep(Duration::from_millis(self.rng.range(20, 400))).await;
             self.fault();
         }
         playing.set(false);
