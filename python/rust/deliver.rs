@@ -29,7 +29,7 @@ struct Busy(bool);
 impl Busy {
     fn enter() -> Busy {
         let calls = CALLS.load(Ordering::Relaxed);
-        let is_outermost = calls % 2 == 0;
+        let is_outermost = calls.is_multiple_of(2);
         if is_outermost {
             CALLS.store(calls.wrapping_add(1), Ordering::Relaxed);
         }

@@ -76,6 +76,7 @@ impl Notifications {
     ) -> PyResult<()> {
         let mut module = Module::new(name);
         if let Some(attributes) = attributes {
+            let upgrade = upgrade.map(|upgrade| (self.0.clone(), format!("upgrade of {name}"), upgrade));
             module = module.attributes(declared(&attributes, version, upgrade)?);
         }
         for (method, of, function) in methods {
@@ -160,8 +161,14 @@ impl Notifications {
 
     /// Runs function(client) on the player's record when its turn comes.
     fn run(&self, uid: u64, about: String, function: Py<PyAny>) -> PyResult<()> {
-        if self.0.current() == Some(uid) {
-            let text = format!("WouldDeadlock: player {uid} is owned by the handler that asks for them");
+        if let Some(own) = self.0.current() {
+            let text = if own == uid {
+                format!("WouldDeadlock: player {uid} is owned by the handler that asks for them")
+            } else {
+                format!(
+                    "server.run({uid}, ...) would not be undone with the handler that it is called in; server.notify is"
+                )
+            };
             return Err(PyRuntimeError::new_err(text));
         }
         let (runs, about, function) = (self.0.clone(), Rc::<str>::from(about), Rc::new(function));
@@ -196,8 +203,11 @@ fn why(error: &HandlerError) -> String {
     if error.is_refusal() { error.code().to_owned() } else { error.text().to_owned() }
 }
 
+/// What brings older records up to date: whose it is, what it is called in the log, and the function.
+type Upgrade = (Rc<Runs>, String, Py<PyAny>);
+
 /// The attributes that a module declares.
-fn declared(names: &Bound<'_, PyDict>, version: u32, upgrade: Option<Py<PyAny>>) -> PyResult<Attributes> {
+fn declared(names: &Bound<'_, PyDict>, version: u32, upgrade: Option<Upgrade>) -> PyResult<Attributes> {
     let mut attributes = Attributes::new(version);
     for (name, default) in names {
         let name: String = name.extract()?;
@@ -214,7 +224,11 @@ fn declared(names: &Bound<'_, PyDict>, version: u32, upgrade: Option<Py<PyAny>>)
 }
 
 /// Calls upgrade(version, record): it changes the record in place, or returns another one.
-fn run_upgrade(upgrade: &Py<PyAny>, from: i64, document: &mut BTreeMap<String, Value>) -> Result<(), String> {
+fn run_upgrade(
+    (runs, about, upgrade): &Upgrade,
+    from: i64,
+    document: &mut BTreeMap<String, Value>,
+) -> Result<(), String> {
     let (own, attributes): (Vec<_>, Vec<_>) =
         std::mem::take(document).into_iter().partition(|(name, _)| name.starts_with('_'));
     let call = |py: Python<'_>| -> PyResult<Value> {
@@ -228,7 +242,14 @@ fn run_upgrade(upgrade: &Py<PyAny>, from: i64, document: &mut BTreeMap<String, V
         let after = if other.is_none() { record } else { other };
         to_value(&after, "record").map_err(to_py)
     };
-    match Python::attach(call).map_err(|error| error.to_string())? {
+    let upgraded = runs.deliver.call(|py| {
+        call(py).map_err(|error| {
+            let text = error.to_string();
+            runs.deliver.report(py, about, error);
+            text
+        })
+    });
+    match upgraded? {
         Value::Map(pairs) => {
             document.extend(own);
             for (name, value) in pairs {

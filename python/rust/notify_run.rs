@@ -53,6 +53,9 @@ pub(crate) struct Asker {
     origin: Origin,
 }
 
+/// Makes what a callback is called with, anew for each run.
+type Args = dyn Fn(Python<'_>) -> PyResult<Py<PyTuple>>;
+
 /// Whom a handler is called with, before what it is for.
 pub(crate) enum With {
     Player(chappe::notify::Player),
@@ -203,7 +206,7 @@ pub(crate) async fn call_back(
     what: Rc<str>,
     asker: Asker,
     callback: Rc<Py<PyAny>>,
-    args: Rc<dyn Fn(Python<'_>) -> PyResult<Py<PyTuple>>>,
+    args: Rc<Args>,
 ) {
     let Asker { client, uid, origin } = asker;
     let kind: Option<Rc<str>> = origin.kind().map(Rc::from);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +179,7 @@ def test_a_record_is_upgraded_once_or_not_touched(cluster: Cluster, tmp_path: Pa
     lobby.start()
     with pytest.raises(ConnectionError, match="cannot be brought from version 2 to 3: ValueError: a bad record"):
         cluster.login(1)
+    assert {one.about for one in cluster.take_errors()} == {"upgrade of m"}
     assert stored(cluster, 1) == {"money": 700, "seen": 2}
 
 
@@ -249,6 +251,18 @@ def test_calls_that_cannot_be_are_refused_where_they_are_made(cluster: Cluster, 
     ]:
         with pytest.raises(error, match=text):
             lobby.call(call)
+    with ThreadPoolExecutor() as pool, pytest.raises(RuntimeError, match="another thread than the node's"):
+        lobby.call(lambda: pool.submit(server.notify, 1, {"_type": "a.b"}).result())
+    refused: list[str] = []
+
+    def inside(c: Any) -> None:
+        for uid in (1, 2):
+            with pytest.raises(RuntimeError) as error:
+                server.run(uid, inside)
+            refused.append(str(error.value))
+
+    lobby.call(server.run, 1, inside)
+    assert [text[:13] for text in refused] == ["WouldDeadlock", "server.run(2,"]
     with pytest.raises(RuntimeError, match="no node runs here"):
         server.notify(1, {"_type": "a.b"})
 

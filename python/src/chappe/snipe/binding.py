@@ -3,6 +3,7 @@ whose code runs."""
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 from chappe import _core
@@ -18,6 +19,7 @@ class Bound:
 
     def __init__(self, node: _core.Node) -> None:
         self.id, self.role = node.id, node.role
+        self.thread = threading.get_ident()
         self.core = node.notifications(Params, Refuse, SlaveClient)
 
 
@@ -48,10 +50,13 @@ def enter(bound: Bound | None) -> None:
 
 
 def current(call: str) -> Bound:
-    """The node whose code runs. Raises RuntimeError, which names the call, when there is none."""
+    """The node whose code runs. Raises RuntimeError, which names the call, when there is none, or on another thread."""
     if not _bound:
         raise RuntimeError(f"server.{call}: no node runs here; a mod calls it on a node, a test with node.call(...)")
-    return _bound[0]
+    bound = _bound[0]
+    if bound.thread != threading.get_ident():
+        raise RuntimeError(f"server.{call}: this is another thread than the node's; give what it finds to a pool's callback")
+    return bound
 
 
 def connect(client: BotRequests | None) -> None:

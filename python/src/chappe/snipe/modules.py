@@ -34,6 +34,8 @@ def methods(module: object, role: str) -> list[Method]:
     for name, function in _public(module):
         is_request = bool(getattr(function, MARK, False))
         count = _arguments(function)
+        if is_request and role == "master" and count == 2:
+            continue  # players do not ask the master, and nodes are no players
         if count == 2:
             kind = "cache" if role == "master" else "request" if is_request else "player"
         elif count == 1 and not is_request:

@@ -98,7 +98,8 @@ class Server:
     def run(self, uid: int, function: Callable[[Player], object]) -> None:
         """Runs ``function(client)`` as a handler on the player's record, when its turn comes: for timers, Apollo's events, and
         whatever else is neither a request nor a notification. It may run again when its commit fails. The player must
-        be on this server; else that is logged. Raises RuntimeError in a handler on that very player."""
+        be on this server; else that is logged. Raises RuntimeError in a handler on a player: it would not be undone with
+        that; a notification is."""
         check("server.run", function, ("client",))
         binding.current("run").core.run(uid, f"server.run of {describe(function)}", function)
 
