@@ -24,6 +24,11 @@ const QUIET: Duration = Duration::from_secs(1);
 const GONE: Duration = Duration::from_millis(1500);
 /// The same after our own connection to NATS was made anew: the other side may need longer.
 const GONE_AFTER_UP: Duration = Duration::from_secs(4);
+/// The least that may be on its way after something was lost: who is cut off for slowness would be cut off again by
+/// everything at once.
+const PACE: usize = 32 << 10;
+/// After a loss the other side is told of so many reads at once, so that it finds its pace again.
+const EAGER: u32 = 256;
 /// How long missing messages may take to come before they are asked for again.
 const ASK_AGAIN: Duration = Duration::from_millis(250);
 
@@ -75,6 +80,10 @@ pub(super) struct Pipe {
     under_way: usize,
     room: usize,
     ended: bool,
+    /// How much may be published and not read, how much is, and from where on the former grows slowly.
+    pace: usize,
+    flying: usize,
+    calm: usize,
     // Inwards.
     incoming: Buffer,
     waiting: usize,
@@ -82,6 +91,7 @@ pub(super) struct Pipe {
     read: u64,
     told: u64,
     untold: usize,
+    eager: u32,
     has_end: bool,
     /// The last number that the other side is known to have sent.
     known: u64,
@@ -106,12 +116,16 @@ impl Pipe {
             under_way: 0,
             room: 0,
             ended: false,
+            pace: usize::MAX,
+            flying: 0,
+            calm: usize::MAX,
             incoming: Buffer::default(),
             waiting: 0,
             received: 0,
             read: 0,
             told: 0,
             untold: 0,
+            eager: 0,
             has_end: false,
             known: 0,
             asked_at: None,
@@ -141,7 +155,7 @@ impl Pipe {
     pub(super) fn end_with(&mut self, over: Over) {
         self.over.get_or_insert(over);
         self.unread.clear();
-        (self.published, self.under_way) = (0, 0);
+        (self.published, self.under_way, self.flying) = (0, 0, 0);
     }
 
     /// Takes out of `from` what the other side has room for, in messages of at most `most` bytes.
@@ -187,23 +201,32 @@ impl Pipe {
     }
 
     fn push(&mut self, message: Bytes) {
-        self.under_way += message.len() + COST;
+        self.under_way += cost(&message);
         self.unread.push_back(message);
     }
 
     /// The next message to be published; when it was, [`Pipe::was_published`].
     pub(super) fn to_publish(&self) -> Option<&Bytes> {
-        if self.room == 0 { None } else { self.unread.get(self.published) }
+        if self.room == 0 || self.flying >= self.pace { None } else { self.unread.get(self.published) }
     }
 
     pub(super) fn was_published(&mut self) {
+        self.flying += self.unread.get(self.published).map_or(0, cost);
         self.published += 1;
         self.highest = self.highest.max(self.acked + self.published as u64);
     }
 
     /// Everything unread is to be published again. Returns how much that is.
     pub(super) fn publish_again(&mut self) -> usize {
+        self.slow_down();
+        self.flying = 0;
         std::mem::take(&mut self.published)
+    }
+
+    /// Something was lost on the way.
+    fn slow_down(&mut self) {
+        self.calm = (self.pace.min(self.flying) / 2).max(PACE);
+        self.pace = PACE;
     }
 
     /// A message of the other side has come.
@@ -242,8 +265,13 @@ impl Pipe {
         let had_room = self.has_room();
         // Never more than was published: what comes from outside is not trusted.
         let count = (ack.min(self.highest).saturating_sub(self.acked) as usize).min(self.unread.len());
-        for message in self.unread.drain(..count) {
-            self.under_way -= message.len() + COST;
+        for (at, message) in self.unread.drain(..count).enumerate() {
+            self.under_way -= cost(&message);
+            self.flying -= if at < self.published { cost(&message) } else { 0 };
+        }
+        if count > 0 {
+            let more = if self.pace < self.calm { self.pace } else { PACE };
+            self.pace = self.pace.saturating_add(more);
         }
         self.acked += count as u64;
         self.published = self.published.saturating_sub(count);
@@ -253,7 +281,7 @@ impl Pipe {
     fn numbered_came(&mut self, head: Head, data: &[u8], now: Instant, came: &mut Came) {
         self.known = self.known.max(head.seq);
         if head.seq <= self.received {
-            came.duplicate = true;
+            (came.duplicate, self.eager) = (true, EAGER);
             return;
         }
         if head.seq != self.received + 1 || self.has_end {
@@ -277,7 +305,11 @@ impl Pipe {
     fn asked_for(&mut self, after: u64, came: &mut Came) {
         let from = after.saturating_sub(self.acked).min(self.published as u64) as usize;
         came.again = self.published - from;
-        self.published = from;
+        if came.again > 0 {
+            self.slow_down();
+            self.flying = self.unread.iter().take(from).map(cost).sum();
+            self.published = from;
+        }
     }
 
     /// What to ask for, when something is missing and it was not asked for just now.
@@ -287,6 +319,7 @@ impl Pipe {
             return None;
         }
         self.asked_at = Some(now);
+        self.eager = EAGER;
         self.tell();
         Some(Head::new(Kind::Ask, self.told, self.received))
     }
@@ -321,7 +354,9 @@ impl Pipe {
     /// What is to be told the other side at once, after a read: that it has room again, or that its end was seen.
     pub(super) fn news(&mut self) -> Option<Head> {
         let is_due = self.untold >= self.window / 4 || (self.has_end && self.read == self.received);
-        (is_due && self.read > self.told && self.over.is_none()).then(|| self.status(Kind::Ack))
+        let is_eager = self.eager > 0 && self.untold > 0;
+        self.eager -= u32::from(is_eager);
+        ((is_due || is_eager) && self.read > self.told && self.over.is_none()).then(|| self.status(Kind::Ack))
     }
 
     fn tell(&mut self) {
@@ -367,6 +402,10 @@ impl Pipe {
         }
         (self.read > self.told).then(|| self.status(Kind::Ack))
     }
+}
+
+fn cost(message: &Bytes) -> usize {
+    message.len() + COST
 }
 
 #[cfg(test)]

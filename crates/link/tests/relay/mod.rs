@@ -1,23 +1,15 @@
 //! What stands between a process and its server: connections that can be held, or cut for good.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::sync::watch;
 
-#[derive(Default)]
-struct State {
-    is_dead: AtomicBool,
-    cut: Notify,
-    died: Notify,
-}
-
 /// A relay to a port of this machine, on a thread of its own.
 pub(crate) struct Relay {
     port: u16,
-    state: Arc<State>,
+    died: Arc<Notify>,
     held: watch::Sender<bool>,
 }
 
@@ -26,8 +18,8 @@ impl Relay {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         listener.set_nonblocking(true).unwrap();
-        let (state, held) = (Arc::new(State::default()), watch::Sender::new(false));
-        let (shared, holding) = (state.clone(), held.subscribe());
+        let (died, held) = (Arc::new(Notify::new()), watch::Sender::new(false));
+        let (ended, holding) = (died.clone(), held.subscribe());
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async move {
@@ -35,18 +27,18 @@ impl Relay {
                 loop {
                     tokio::select! {
                         biased;
-                        () = shared.died.notified() => return,
+                        () = ended.notified() => return,
                         client = listener.accept() => {
                             let (client, _) = client.unwrap();
                             if let Ok(server) = TcpStream::connect(("127.0.0.1", server)).await {
-                                tokio::spawn(carry(client, server, shared.clone(), holding.clone()));
+                                tokio::spawn(carry(client, server, holding.clone()));
                             }
                         }
                     }
                 }
             });
         });
-        Relay { port, state, held }
+        Relay { port, died, held }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -58,15 +50,9 @@ impl Relay {
         self.held.send_replace(is_held);
     }
 
-    /// Waits until the server has closed a connection.
-    pub(crate) async fn cut_off(&self) {
-        self.state.cut.notified().await;
-    }
-
     /// Closes everything for good.
     pub(crate) fn kill(&self) {
-        self.state.is_dead.store(true, Ordering::Relaxed);
-        self.state.died.notify_one();
+        self.died.notify_one();
     }
 }
 
@@ -76,7 +62,7 @@ impl Drop for Relay {
     }
 }
 
-async fn carry(client: TcpStream, server: TcpStream, state: Arc<State>, mut held: watch::Receiver<bool>) {
+async fn carry(client: TcpStream, server: TcpStream, mut held: watch::Receiver<bool>) {
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
     let up = async {
@@ -84,9 +70,8 @@ async fn carry(client: TcpStream, server: TcpStream, state: Arc<State>, mut held
         loop {
             match from_client.read(&mut buffer).await {
                 Ok(count) if count > 0 => {
-                    // A server that has closed does not take what is written.
                     if to_server.write_all(&buffer[..count]).await.is_err() {
-                        return state.cut.notify_one();
+                        return;
                     }
                 }
                 _ => return,
@@ -105,7 +90,7 @@ async fn carry(client: TcpStream, server: TcpStream, state: Arc<State>, mut held
                         return;
                     }
                 }
-                _ => return state.cut.notify_one(),
+                _ => return,
             }
         }
     };
