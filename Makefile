@@ -8,7 +8,7 @@ PYTHON := $(CURDIR)/$(VENV)/bin/python
 PACKAGE := pyproject.toml Cargo.toml Cargo.lock $(shell find crates python/Cargo.toml python/rust python/src \
 	-name '*.rs' -o -name '*.toml' -o -name '*.py' -o -name '*.pyi')
 
-.PHONY: demo test packages lint unit deny vectors python fuzz demo-short bench bench-python bench-notify clean
+.PHONY: demo test packages lint unit deny vectors python fuzz demo-short chaos chaos-short bench bench-python bench-notify clean
 
 ## Builds everything, plays the arena with 200 bots for 20 s, and prints what became of every message. Two of its nodes
 ## and two of its players run mods in Python.
@@ -17,7 +17,7 @@ demo: $(VENV)/package
 	CHAPPE_PYTHON=$(PYTHON) target/release/arena demo
 
 ## All checks and tests.
-test: packages lint deny unit vectors python fuzz demo-short
+test: packages lint deny unit vectors python fuzz demo-short chaos-short
 	@echo "all tests passed"
 
 ## Servers that tests start for themselves, on free ports and unprivileged. Installed where that is allowed, else named.
@@ -69,6 +69,22 @@ fuzz:
 demo-short: $(VENV)/package
 	$(CARGO) build --release --locked -p arena
 	CHAPPE_PYTHON=$(PYTHON) target/release/arena demo --seconds 12 --bots 120
+
+## Players give each other money on a cluster whose processes are killed (SIGKILL, the master too) and frozen; then every
+## coin is counted. STORE=postgres: with a PostgreSQL of its own, which is killed too.
+chaos: SEED ?= 1
+chaos: MINUTES ?= 10
+chaos: STORE ?= sqlite
+chaos:
+	@[ "$(STORE)" != postgres ] || scripts/ensure-deb.sh postgresql
+	$(CARGO) build --release --locked -p chappe-chaos
+	target/release/chappe-chaos drive --seed $(SEED) --minutes $(MINUTES) --store $(STORE)
+
+## The same in short, on both stores.
+chaos-short:
+	$(CARGO) build --release --locked -p chappe-chaos
+	target/release/chappe-chaos drive --short --seed 1 --minutes 0.6
+	target/release/chappe-chaos drive --short --seed 2 --minutes 0.6 --store postgres
 
 ## Chappe beside raw sockets, NATS, Redis, tonic and a plain WebSocket relay, in one run; prints the ratios and draws
 ## docs/bench.svg. Takes about ten minutes; nothing else should run meanwhile.

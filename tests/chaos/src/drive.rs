@@ -173,7 +173,7 @@ async fn run(args: &Args, cluster: &mut Cluster, database: Option<&mut Database>
         failed.push(why);
         Done::new()
     });
-    say("       no more faults");
+    say("        no more faults");
     failed.extend(cluster.whole(READY).await.err());
     end.set(Some(Instant::now() + FINISH));
     let _ = over.send(true);

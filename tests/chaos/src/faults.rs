@@ -14,8 +14,8 @@ use tokio::time::{Instant, sleep};
 
 /// Between two faults, in ms.
 const PAUSE: (u64, u64) = (1_500, 4_500);
-/// How long a frozen process is, in ms: below and above the gifts' deadline and the time of loss.
-const FREEZE: (u64, u64) = (2_500, 7_500);
+/// How long a process is frozen, in ms: beyond the gifts' deadline, below and above the time of loss.
+const FREEZE: (u64, u64) = (3_500, 7_500);
 /// How long the database is away, in ms.
 const AWAY: (u64, u64) = (500, 4_000);
 
@@ -28,7 +28,11 @@ enum Fault {
     CrashDatabase,
 }
 
-/// What each deck of faults has; they come in an order that the seed decides.
+/// What comes first, so that the shortest run has a bit of everything, and a crash of the database where there is one.
+const FIRST: [Fault; 4] =
+    [Fault::Kill(Role::Game), Fault::Kill(Role::Proxy), Fault::Kill(Role::Master), Fault::Freeze(Role::Game)];
+
+/// What each later deck of faults has, and three crashes of the database; they come in an order that the seed decides.
 const DECK: [Fault; 12] = [
     Fault::Kill(Role::Game),
     Fault::Kill(Role::Game),
@@ -58,7 +62,11 @@ pub(crate) async fn strike(
     until: Instant,
 ) -> Result<Done, String> {
     let rng = Rng::part(seed, 0);
-    let (mut done, mut deck, mut frozen) = (Done::new(), Vec::new(), Vec::new());
+    let crashes = |count| database.iter().flat_map(move |_| (0..count).map(|_| Fault::CrashDatabase));
+    let mut deck: Vec<Fault> = FIRST.into_iter().chain(crashes(1)).collect();
+    let all: Vec<Fault> = DECK.into_iter().chain(crashes(3)).collect();
+    rng.shuffle(&mut deck);
+    let (mut done, mut frozen) = (Done::new(), Vec::new());
     loop {
         let pause = Duration::from_millis(rng.range(PAUSE.0, PAUSE.1));
         if Instant::now() + pause >= until {
@@ -70,8 +78,7 @@ pub(crate) async fn strike(
         }
         sleep(pause).await;
         if deck.is_empty() {
-            deck.extend(DECK);
-            deck.extend(database.iter().flat_map(|_| [Fault::CrashDatabase; 3]));
+            deck.extend(all.iter().copied());
             rng.shuffle(&mut deck);
         }
         match deck.pop() {
@@ -117,7 +124,7 @@ fn signal_one(cluster: &Cluster, role: Role, signal: Signal, rng: &Rng, done: &m
 async fn crash(database: &mut Database, rng: &Rng, done: &mut Done) -> Result<(), String> {
     let signal = if rng.percent(50) { Signal::SIGKILL } else { Signal::SIGQUIT };
     let away = Duration::from_millis(rng.range(AWAY.0, AWAY.1));
-    say(&format!("       {signal} database, away for {away:.1?}"));
+    say(&format!("        {signal} database, for {away:.1?}"));
     database.crash(signal).await?;
     *done.entry(("crash", "database")).or_default() += 1;
     sleep(away).await;
