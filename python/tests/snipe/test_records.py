@@ -143,6 +143,21 @@ def test_the_master_and_its_nodes_notify_each_other(cluster: Cluster, lobby: Nod
     assert bob.responses() == []
 
 
+def test_what_a_handler_sends_by_apollos_calls_waits_for_its_commit_too(cluster: Cluster, lobby: Node) -> None:
+    ann, bob = cluster.login(1), cluster.login(2)
+    ann.request("probe/a.shout", {"fails": True})
+    ann.request("probe/a.shout", {"fails": False})
+    assert [event.data for event in ann.received("Told")] == [{"money": 101}]
+    cluster.node(1).freeze()
+    ann.request("probe/a.shout", {"fails": False})
+    bob.send("probe", "client", "Pay", {"uid": 2, "amount": 30})
+    assert (len(ann.received("Told")), bob.received("Paid")) == (1, []), "nobody is told what may not be so"
+    cluster.node(1).thaw()
+    cluster.advance(1)
+    assert [event.data for event in ann.received("Told")] == [{"money": 101}, {"money": 102}]
+    assert [event.data for event in bob.received("Paid")] == [{"money": 70}]
+
+
 @pytest.mark.parametrize("ask", [False, True])
 def test_what_the_master_has_forgotten_runs_again_from_the_start(cluster: Cluster, lobby: Node, ask: bool) -> None:
     ann = cluster.login(1)

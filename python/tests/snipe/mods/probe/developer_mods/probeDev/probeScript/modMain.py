@@ -14,6 +14,9 @@ def register():
 class ProbeMod:
     @Mod.InitServer()
     def init_server(self):
+        import server.extraServerApi as serverApi
+
+        serverApi.RegisterSystem("probe", "sys", "probeScript.system.Sys")
         register()
 
     @Mod.InitService()

@@ -87,6 +87,15 @@ class Probe:
         return self.rate(c, {"of": "gold"}) if params.get("ask", False) else {"items": c.items}
 
     @request
+    def shout(self, c, params):
+        import server.extraServerApi as serverApi
+
+        c.money += 1
+        serverApi.GetSystem("probe", "sys").NotifyToClient(c.networkID, "Told", {"money": c.money})
+        if params["fails"]:
+            raise Refuse("no")
+
+    @request
     def loop(self, c, params):
         def first(exists):
             steps.append(("first", exists))
