@@ -41,6 +41,16 @@ struct State {
     room: usize,
 }
 
+impl State {
+    /// Forgets connections that have ended, unless they are held: their readers learn of it when that is over.
+    fn forget_ended(&mut self) {
+        self.wires.retain(|wire| {
+            let state = lock(&wire.state);
+            state.ends.is_none() || state.held
+        });
+    }
+}
+
 /// Two ends of one direction of a connection.
 struct Wire {
     from: (NodeId, u64),
@@ -100,7 +110,7 @@ impl Net {
         for wire in ended {
             wire.end(!(drains && wire.from == (node, life)));
         }
-        lock(&self.0).wires.retain(|wire| lock(&wire.state).ends.is_none());
+        lock(&self.0).forget_ended();
     }
 
     /// Ends all connections between two nodes, and lets none come up until [`Net::heal`].
@@ -111,7 +121,7 @@ impl Net {
             state.wires.iter().filter(|wire| wire.is_between(a, b)).cloned().collect::<Vec<_>>()
         };
         ended.iter().for_each(|wire| wire.end(!drains));
-        lock(&self.0).wires.retain(|wire| lock(&wire.state).ends.is_none());
+        lock(&self.0).forget_ended();
     }
 
     /// Nothing passes between two nodes until [`Net::heal`]; neither is told.
@@ -131,6 +141,7 @@ impl Net {
         for wire in state.wires.iter().filter(|wire| wire.is_between(a, b)) {
             wire.set_held(false);
         }
+        state.forget_ended();
     }
 
     /// How often the trick was played.

@@ -1,9 +1,11 @@
 //! A small cluster in one thread over a real link, with a real proxy, and nodes that can be frozen.
 
+use crate::nats::Server;
 use chappe_client::{Client, Login};
-use chappe_link::Link;
 use chappe_link::local::LocalLink;
 use chappe_link::memory::MemoryLink;
+use chappe_link::nats::{NatsLink, NatsOptions};
+use chappe_link::{Dialing, Link, ListenError, Listener};
 use chappe_master::Master;
 use chappe_node::{Beats, Config, Declared, Event, Node, State};
 use chappe_proxy::{Proxy, ProxyOptions};
@@ -21,7 +23,7 @@ use tokio::net::TcpListener;
 use tokio::task::LocalSet;
 
 /// The links that every promise is tested over.
-pub const LINKS: [&str; 2] = ["memory", "local"];
+pub const LINKS: [&str; 3] = ["memory", "local", "nats"];
 
 /// How long anything that is waited for may take.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -48,11 +50,44 @@ struct Freezer {
 }
 
 /// A link by its name; `dir` is where the local one has its sockets.
+///
+/// # Panics
+/// When there is none of that name, or the server that it needs cannot be had.
 pub fn link(name: &str, dir: &Path) -> Arc<dyn Link + Send + Sync> {
-    match name {
+    link_if_possible(name, dir).unwrap_or_else(|| panic!("the link {name:?} needs a server that is not here"))
+}
+
+/// As [`link`], but `None`, and a word on why, when it needs a server that is neither here nor required.
+pub fn link_if_possible(name: &str, dir: &Path) -> Option<Arc<dyn Link + Send + Sync>> {
+    Some(match name {
         "memory" => Arc::new(MemoryLink::new()),
         "local" => Arc::new(LocalLink::new(dir)),
+        "nats" => {
+            let server = Server::start("")?;
+            let link = NatsLink::new(NatsOptions::new([server.url()], "conformance"));
+            Arc::new(Served { link, _server: server })
+        }
         other => panic!("there is no link {other:?}"),
+    })
+}
+
+/// A link with the server that it needs.
+struct Served {
+    link: NatsLink,
+    _server: Server,
+}
+
+impl Link for Served {
+    fn name(&self) -> &'static str {
+        self.link.name()
+    }
+
+    fn listen(&self, me: NodeId) -> Result<Box<dyn Listener>, ListenError> {
+        self.link.listen(me)
+    }
+
+    fn dial(&self, to: NodeId) -> Dialing {
+        self.link.dial(to)
     }
 }
 

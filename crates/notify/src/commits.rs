@@ -67,6 +67,11 @@ impl Server {
         self.0.undecided.borrow_mut().add(number, entry);
         let dropped = self.0.outbox.borrow_mut().add(number, said, false);
         self.count_dropped(dropped);
+        #[cfg(feature = "sabotage")]
+        if chappe_store::sabotage::is(chappe_store::sabotage::Sabotage::ReleaseEarly) {
+            self.0.outbox.borrow_mut().settle(number);
+            self.say_free();
+        }
         if let Some(commit) = commit {
             self.send_commit(number, commit, &kept);
         }

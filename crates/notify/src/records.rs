@@ -286,7 +286,10 @@ impl Server {
         }
         for delivery in deliver.steps {
             let key = (delivery.id, delivery.step);
-            if !self.0.steps.borrow_mut().insert(key) {
+            let is_new = self.0.steps.borrow_mut().insert(key);
+            #[cfg(feature = "sabotage")]
+            let is_new = is_new || chappe_store::sabotage::is(chappe_store::sabotage::Sabotage::SkipDedup);
+            if !is_new {
                 continue;
             }
             let is_sent = delivery.step == chappe_store::Step::Sent;

@@ -34,6 +34,8 @@ mod options;
 mod overlay;
 mod postgres;
 mod record;
+#[cfg(feature = "sabotage")]
+pub mod sabotage;
 mod schema;
 mod seal;
 mod seen;

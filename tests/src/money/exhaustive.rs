@@ -88,6 +88,12 @@ impl Scenario {
             links.extend([(MASTER, GAME2), (GAME1, GAME2)]);
         }
         let mut strikes = Vec::new();
+        if self == Scenario::AskedOnce {
+            // What may be lost on the way, and what may come late: the rest is as with an id.
+            strikes.extend(nodes.iter().map(|node| Strike::Kill(*node, false)));
+            strikes.extend(links.iter().map(|(a, b)| Strike::Hold(*a, *b, LONG)));
+            return strikes;
+        }
         for node in nodes {
             strikes.extend([Strike::Kill(node, false), Strike::Kill(node, true), Strike::Stop(node)]);
         }

@@ -124,6 +124,8 @@ impl Desk {
     ) {
         let id = commit.id;
         let effects = Effects::of(&commit, kept, by, self);
+        #[cfg(feature = "sabotage")]
+        self.dispatch_early(&effects);
         let handed_in = self.0.store.commit(commit);
         let (durable, waits) = oneshot::channel();
         // The receiver is there as long as the desk is.
@@ -137,6 +139,22 @@ impl Desk {
                 not_done => done(not_done),
             }
         });
+    }
+
+    /// Hands on what a commit sends before anything is durable.
+    #[cfg(feature = "sabotage")]
+    fn dispatch_early(&self, effects: &Effects) {
+        if !chappe_store::sabotage::is(chappe_store::sabotage::Sabotage::ActBeforeCommit) {
+            return;
+        }
+        for (id, flight) in effects.sent.iter().filter(|(id, _)| !effects.kept.contains(id)) {
+            let mut flight = flight.clone();
+            flight.order = (1 << 60) + self.next_number();
+            flight.deadline_ms = None;
+            let target = flight.target();
+            self.0.table.borrow_mut().insert(*id, flight);
+            self.advanced(target);
+        }
     }
 
     /// As [`Desk::commit`], for the desk's own.

@@ -1,0 +1,85 @@
+//! What nodes promise while NATS goes away under them: numbered messages come in order and none twice, what was lost
+//! is counted, and each request has its one outcome.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
+use chappe_link::nats::{NatsLink, NatsOptions};
+use chappe_node::Failure;
+use chappe_node::system::{ServerSystem, ServiceSystem};
+use chappe_tests::nats::Server;
+use chappe_tests::world::{World, until};
+use chappe_wire::{NodeId, Reason, Role};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+const NODES: [(i64, Role, &str); 3] =
+    [(1, Role::Master, "master"), (20, Role::Lobby, "lobby"), (40, Role::Service, "service_mail")];
+const DEADLINE: Duration = Duration::from_secs(10);
+
+#[test]
+fn a_restart_of_nats_in_the_middle_of_a_stream_loses_repeats_and_reorders_nothing() {
+    let Some(mut server) = Server::start("") else { return };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    tokio::task::LocalSet::new().block_on(&runtime, async {
+        let link = NatsLink::new(NatsOptions::new([server.url()], "conformance"));
+        let world = World::new(Arc::new(link.clone()), &NODES, |_| true).await.unwrap();
+        let lobby = ServerSystem::new(world.node(20), "C", "lobby");
+        let mail = ServiceSystem::new(world.node(40), "C", "mail");
+        let heard = world.hears(40, "lobby", "N");
+        mail.register_rpc_method_for_mod("Echo", |call| {
+            let n: u64 = call.args().unwrap();
+            let _ = call.respond(&n);
+        });
+        let (answered, failed) = (Rc::new(Cell::new(0u64)), Rc::new(RefCell::new(Vec::new())));
+        let (mut accepted, mut refused, mut asked) = (Vec::new(), 0u64, 0u64);
+        for n in 0..60_000u64 {
+            match lobby.notify_to_service_node(NodeId(40), "N", &n) {
+                Ok(_) => accepted.push(n),
+                Err(error) => {
+                    // Its queue is full while NATS is away: said at the call.
+                    assert_eq!(error.reason(), Reason::Overloaded, "{error}");
+                    refused += 1;
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            }
+            if n % 16 == 0 {
+                let (answered, failed) = (answered.clone(), failed.clone());
+                let sent =
+                    lobby.request_to_service_mod_with("service_mail", "Echo", &n, DEADLINE, move |reply| {
+                        match reply.and_then(|data| data.parse::<u64>().map_err(Failure::from)) {
+                            Ok(echo) => {
+                                assert_eq!(echo, n);
+                                answered.set(answered.get() + 1);
+                            }
+                            Err(failure) => failed.borrow_mut().push(failure.reason),
+                        }
+                    });
+                asked += u64::from(sent.is_ok());
+            }
+            if n % 64 == 0 {
+                tokio::task::yield_now().await;
+            }
+            if n % 20_000 == 10_000 {
+                server.kill();
+                server.resume();
+            }
+        }
+        let outcomes = || answered.get() + failed.borrow().len() as u64;
+        until("each request has its outcome", || outcomes() == asked).await.unwrap();
+        until("what was accepted is there", || heard.borrow().len() >= accepted.len()).await.unwrap();
+        // And not one more, nor another order.
+        let mut numbers = Vec::new();
+        for (_, data) in heard.take() {
+            numbers.push(data.as_uint().unwrap());
+        }
+        assert!(numbers == accepted, "{} came of {} accepted", numbers.len(), accepted.len());
+        assert_eq!(*failed.borrow(), Vec::<Reason>::new());
+        assert_eq!(accepted.len() as u64 + refused, 60_000);
+        let stats = link.stats();
+        assert_eq!((stats.disconnects, stats.reconnects, stats.broken), (3, 3, 0), "{stats:?}");
+        // Nobody was taken for lost.
+        assert_eq!(world.node(1).with_view(|view| view.members().count()), NODES.len());
+    });
+}
