@@ -6,6 +6,7 @@
 //! with a browser; [`MasterSystem`] is what mods see.
 
 mod directory;
+mod drain;
 mod error;
 mod http;
 mod joining;

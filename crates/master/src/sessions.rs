@@ -4,7 +4,7 @@ use crate::directory::Effect;
 use crate::login::LoginChoice;
 use crate::master::{AGAIN, Master, answer};
 use chappe_node::control::{
-    self, Announce, Close, Destination, Entered, Kick, Left, LoginGrant, Move, PlayerInfo, Relocate,
+    self, Announce, Close, Destination, Entered, Kick, Left, LoginGrant, Move, PlayerInfo, Relocate, Session,
     Transfer, Where,
 };
 use chappe_node::control_tool::Announced;
@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::timeout;
 
 /// The type of server that a login lands on (apollo.md section 5).
-const LOBBY: &str = "lobby";
+pub(crate) const LOBBY: &str = "lobby";
 /// How long a login strategy may take.
 const STRATEGY: Duration = Duration::from_secs(5);
 /// How long a login waits for the end of an older session.
@@ -172,21 +172,25 @@ impl Master {
                 self.takes_players(id)?
             }
         };
-        if Some(target.id) == current {
-            return Ok(target.id);
+        if Some(target.id) != current {
+            self.send_on(&session, current.unwrap_or(from), &target, transfer.param);
         }
-        self.0.directory.borrow_mut().send_to(self.now(), transfer.epoch, target.id);
+        Ok(target.id)
+    }
+
+    /// Has a player's proxy take them from one server to another.
+    pub(crate) fn send_on(&self, session: &Session, from: NodeId, target: &Member, param: String) {
+        self.0.directory.borrow_mut().send_to(self.now(), session.epoch, target.id);
         let event = value!({
-            "serverId": current.unwrap_or(from).0,
+            "serverId": from.0,
             "uid": session.uid,
             "targetServerId": target.id.0,
             "targetServerType": target.node_type.as_str(),
-            "transferParam": transfer.param.as_str(),
+            "transferParam": param.as_str(),
         });
         self.0.node.raise("PlayerTransferServerEvent", &event);
-        let order = Move { epoch: transfer.epoch, server: target.id, param: transfer.param };
+        let order = Move { epoch: session.epoch, server: target.id, param };
         self.0.node.tell(session.proxy, control::PROXY, "move", &order);
-        Ok(target.id)
     }
 
     fn relocate(&self, relocate: Relocate) -> Result<NodeId, Refused> {
@@ -215,7 +219,7 @@ impl Master {
     }
 
     /// The emptiest of the ready servers that are as wanted.
-    fn emptiest(&self, wanted: impl Fn(&Member) -> bool) -> Option<NodeId> {
+    pub(crate) fn emptiest(&self, wanted: impl Fn(&Member) -> bool) -> Option<NodeId> {
         let ready = self.members_where(|member| member.state == State::Ready && wanted(member));
         self.0.directory.borrow().emptiest(ready.into_iter())
     }

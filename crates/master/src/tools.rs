@@ -4,8 +4,8 @@ use crate::master::{Master, answer};
 use crate::sessions::args;
 use chappe_node::control;
 use chappe_node::control_tool::{
-    CallRequest, PlayerLine, PlayersPage, PlayersQuery, Reports, ReportsQuery, SendOutcome, SendRequest,
-    SendTo, StopNode,
+    CallRequest, DrainNode, PlayerLine, PlayersPage, PlayersQuery, Reports, ReportsQuery, SendOutcome,
+    SendRequest, SendTo, StopNode,
 };
 use chappe_node::{Address, Call, Report, To};
 use chappe_wire::envelope::SEPARATOR;
@@ -48,6 +48,18 @@ impl Master {
                 master.0.node.spawn(async move {
                     match stopped.await {
                         Ok(()) => drop(responder.respond(&())),
+                        Err(failure) => responder.fail(failure.reason, &failure.message),
+                    }
+                });
+            }
+            Err((reason, text)) => call.fail(reason, &text),
+        });
+        self.serve("drain_node", |master, call| match args::<DrainNode>(&call) {
+            Ok(asked) => {
+                let (drained, responder) = (master.drain_node(asked), call.into_responder());
+                master.0.node.spawn(async move {
+                    match drained.await {
+                        Ok(drained) => drop(responder.respond(&drained)),
                         Err(failure) => responder.fail(failure.reason, &failure.message),
                     }
                 });
@@ -108,7 +120,16 @@ impl Master {
     /// # Errors
     /// The failure of the request: no such node, or no answer within 2 s.
     pub fn stop_node(&self, id: NodeId) -> impl Future<Output = Result<(), chappe_node::Failure>> + use<> {
-        self.0.node.ask::<_, ()>(Row::Internal, To::Node(id), (control::NODE, "stop"), &(), STOP)
+        self.ask_stop(id, false)
+    }
+
+    /// As [`Master::stop_node`]; with `restart` it is to be started again.
+    pub(crate) fn ask_stop(
+        &self,
+        id: NodeId,
+        restart: control::Stop,
+    ) -> impl Future<Output = Result<(), chappe_node::Failure>> + use<> {
+        self.0.node.ask::<_, ()>(Row::Internal, To::Node(id), (control::NODE, "stop"), &restart, STOP)
     }
 
     fn on_call(&self, call: Call<'_>) {

@@ -157,6 +157,12 @@ pub struct Close {
     pub message: String,
 }
 
+/// `$node drain`, from the master: take nothing new (`true`), or take it again. Answered with nil.
+pub type Drain = bool;
+
+/// `$node stop`, from the master: leave; with `true`, to be started again. Answered with nil.
+pub type Stop = bool;
+
 /// `$proxy announce` (one-way): a text for every client.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Announce {

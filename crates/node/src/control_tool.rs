@@ -143,6 +143,31 @@ pub struct StopNode {
     pub id: NodeId,
 }
 
+/// `$master drain_node`: takes a node out of service, its players to other nodes, and lets it leave. Answered with
+/// [`Drained`] when its players are gone, or it was not to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrainNode {
+    /// The node.
+    pub id: NodeId,
+    /// How long moving its players may take, in milliseconds; at most 600,000.
+    pub timeout_ms: u64,
+    /// It is to start again (`chappe roll`); else it is not started again.
+    pub restart: bool,
+    /// It leaves also when players remain; else it stays, and takes players again.
+    pub force: bool,
+}
+
+/// The answer to `$master drain_node`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drained {
+    /// Players that were taken to other nodes.
+    pub moved: usize,
+    /// Players that could not be, and are still there.
+    pub left: usize,
+    /// The node was told to leave.
+    pub leaves: bool,
+}
+
 /// The answer to `$master announce`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Announced {

@@ -102,6 +102,8 @@ pub(crate) struct Inner {
     pub(crate) deadlines_changed: Notify,
     pub(crate) link_changed: Notify,
     pub(crate) stopping: Cell<bool>,
+    /// It leaves in order to be started again.
+    pub(crate) restarts: Cell<bool>,
     /// Its connections have ended for good.
     pub(crate) has_left: Cell<bool>,
     pub(crate) stop: Notify,
@@ -153,6 +155,7 @@ impl Node {
             deadlines_changed: Notify::new(),
             link_changed: Notify::new(),
             stopping: Cell::new(false),
+            restarts: Cell::new(false),
             has_left: Cell::new(false),
             stop: Notify::new(),
         }))

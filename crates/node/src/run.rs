@@ -89,6 +89,20 @@ impl Node {
         self.0.stop.notify_one();
     }
 
+    /// Whether the node was asked to leave in order to be started again.
+    pub fn wants_restart(&self) -> bool {
+        self.0.restarts.get()
+    }
+
+    /// Takes nothing new any more, or takes it again; the node stays.
+    fn set_draining(&self, drains: bool) {
+        match (self.state(), drains) {
+            (State::Ready, true) => self.set_state(State::Draining),
+            (State::Draining, false) if !self.is_stopping() => self.set_state(State::Ready),
+            _ => {}
+        }
+    }
+
     /// Drops every connection at once, as the end of the process would: for tests that kill a node, whose handles may
     /// live on. What ran it must be dropped first.
     pub fn abandon(&self) {
@@ -172,7 +186,18 @@ impl Node {
         let node = self.clone();
         self.register(Row::Internal, control::NODE, "stop", move |call| {
             if call.from() == node.config().master {
+                // Masters of an older version say nothing.
+                node.0.restarts.set(call.args::<control::Stop>().unwrap_or(false));
                 node.stop();
+            }
+            let _ = call.respond(&());
+        });
+        let node = self.clone();
+        self.register(Row::Internal, control::NODE, "drain", move |call| {
+            if call.from() == node.config().master
+                && let Ok(drains) = call.args::<control::Drain>()
+            {
+                node.set_draining(drains);
             }
             let _ = call.respond(&());
         });
