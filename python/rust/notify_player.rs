@@ -82,7 +82,7 @@ impl Player {
             return Ok(Some(object.bind(py).clone()));
         }
         let value = player.get(name).map_err(notify_error)?;
-        if value.is_nil() && !player.attributes().map_err(notify_error)?.contains_key(name) {
+        if value.is_nil() && !player.has(name).map_err(notify_error)? {
             return Ok(None);
         }
         let object = to_python(py, &value)?;

@@ -65,6 +65,14 @@ impl Player {
         self.read("get", |document| document.get(name).cloned().unwrap_or_default())
     }
 
+    /// Whether there is an attribute of that name; it may be nil.
+    ///
+    /// # Errors
+    /// [`NotifyError::RunEnded`].
+    pub fn has(&self, name: &str) -> Result<bool, NotifyError> {
+        self.read("has", |document| document.contains_key(name))
+    }
+
     /// An attribute that is a whole number.
     ///
     /// # Errors
