@@ -26,7 +26,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::task::Waker;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 use tokio::sync::Notify;
 
@@ -257,14 +257,16 @@ impl Node {
 
     /// Runs `future` on the node's thread. A panic in it is counted and ends it alone.
     pub fn spawn(&self, future: impl Future<Output = ()> + 'static) -> tokio::task::AbortHandle {
-        let task = tokio::task::spawn_local(future);
-        let (abort, node) = (task.abort_handle(), self.clone());
-        tokio::task::spawn_local(async move {
-            if task.await.is_err_and(|err| err.is_panic()) {
+        let (node, mut future) = (self.clone(), Box::pin(future));
+        // Caught here, for a task that watches over this one would cost as much again.
+        let guarded = std::future::poll_fn(move |cx| {
+            let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
+            polled.unwrap_or_else(|_| {
                 node.0.stats.count("handler_panics");
-            }
+                Poll::Ready(())
+            })
         });
-        abort
+        tokio::task::spawn_local(guarded).abort_handle()
     }
 
     /// Raises an engine event on this node (apollo.md section 5), after what the current handler does.

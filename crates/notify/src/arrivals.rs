@@ -20,7 +20,7 @@ impl Server {
     pub(crate) fn on_plain(&self, call: Call<'_>) {
         let Ok(Plain { uid, id, record, depth }) = call.args() else { return };
         let Ok(record) = value::decode::<Value>(&record) else { return };
-        let kind = Params::new(record.clone()).kind().to_owned();
+        let kind = kind(&record);
         self.say(vec![Said::Plain { uid, kind, id, record, depth }]);
     }
 
@@ -38,7 +38,7 @@ impl Server {
     pub(crate) fn on_event(&self, call: Call<'_>) {
         let Ok(ToNode { id, record, depth }) = call.args() else { return };
         let Ok(record) = value::decode::<Value>(&record) else { return };
-        let kind = Params::new(record.clone()).kind().to_owned();
+        let kind = kind(&record);
         let is_here = id.is_some_and(|uid| self.0.node.player_by_uid(uid).is_some());
         match id {
             Some(uid) if is_here => self.say(vec![Said::Plain { uid, kind, id, record, depth }]),
@@ -87,4 +87,9 @@ impl Server {
             }
         }
     }
+}
+
+/// The `_type` of a record.
+fn kind(record: &Value) -> String {
+    record.field("_type").and_then(Value::as_str).unwrap_or_default().to_owned()
 }

@@ -77,6 +77,8 @@ impl Desk {
             Err((reason, text)) => call.fail(reason, &text),
         });
         self.serve(Row::Internal, "exists", |desk, call| match args::<Exists>(&call) {
+            // Whose record is owned has one.
+            Ok(Exists { uid }) if desk.known_owner(uid).is_some() => drop(call.respond(&true)),
             Ok(Exists { uid }) => {
                 // The next uid that there is: unlike the record, it costs no document.
                 let next = desk.0.store.players(uid.checked_sub(1), 1);
