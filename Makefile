@@ -22,7 +22,7 @@ test: packages lint deny unit vectors python fuzz demo-short chaos-short
 
 ## Servers that tests start for themselves, on free ports and unprivileged. Installed where that is allowed, else named.
 packages:
-	scripts/ensure-deb.sh redis-server mariadb-server:mariadbd postgresql
+	scripts/ensure-deb.sh nats-server redis-server mariadb-server:mariadbd postgresql
 
 lint:
 	$(CARGO) fmt --all --check
@@ -30,8 +30,8 @@ lint:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --quiet
 
 unit:
-	CHAPPE_REQUIRE_POSTGRES=1 $(CARGO) test --locked --workspace --quiet
-	$(CARGO) test --locked --quiet -p chappe-tests --features sabotage --test sabotage
+	CHAPPE_REQUIRE_NATS=1 CHAPPE_REQUIRE_POSTGRES=1 $(CARGO) test --locked --workspace --quiet
+	$(CARGO) test --locked --quiet -p chappe-tests --features sabotage --test sabotage --test money_sabotage
 
 ## Licences, sources and doubled dependencies. The advisory database is not consulted: the test must not depend on
 ## what was published overnight.
