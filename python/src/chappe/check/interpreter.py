@@ -42,6 +42,8 @@ def _top(name: str) -> importlib.machinery.ModuleSpec | None:
         return None
     if spec is None:
         return None
+    if name == __name__.partition(".")[0]:
+        return spec  # this package itself, also when it runs from its sources
     # What lies where the check is run is no part of the interpreter.
     at = [spec.origin] if spec.has_location and spec.origin else list(spec.submodule_search_locations or ())
     here = os.path.realpath(os.getcwd())
