@@ -43,7 +43,7 @@ pub(crate) fn run(
         is_mod_wrong.set(matches!(error, SetupError::Mod(ModError::Wrong(_))));
         error.to_string()
     };
-    let live = || {
+    let live = |store| {
         let config = mod_config(app, deploy, entry)
             .map_err(|error| NodeError::Setup { node: NodeId(entry.id), why: told(error.into()) })?;
         run_blocking(|| async {
@@ -57,7 +57,9 @@ pub(crate) fn run(
             .await
         })
     };
-    let ended = live();
+    let (store, closing) = (store.clone(), store);
+    let ended = live(store);
+    closing.iter().for_each(store::close);
     ended.map_err(|error| match is_mod_wrong.get() {
         true => CommandError::Mod(error),
         false => CommandError::Node(error),

@@ -1,13 +1,17 @@
 //! Where the master keeps what must survive: said by deploy.json or the environment, opened before the node runs.
 
 use crate::exit::CommandError;
-use chappe_deploy::{Deploy, STORE_VARIABLE};
+use chappe_deploy::{Deploy, STORE_VARIABLE, StoreChoice};
 use chappe_store::{LazyStore, Options, Store, StoreClient, StoreError, on_thread};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
 use std::time::Duration;
 
 /// How often a store that another master has is tried: one that was killed may leave it behind for a moment.
 const TRIES: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(250);
+/// How long a store may take to close.
+const CLOSE: Duration = Duration::from_secs(2);
 
 /// The master's store, on a thread of its own. One that is named, or is there, is opened now; else it is when something is
 /// to be kept.
@@ -15,9 +19,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// # Errors
 /// [`CommandError::Store`]: it cannot be used, and will not be by itself. [`CommandError::Usage`]: the variable is wrong.
 pub(crate) fn open(deploy: &Deploy) -> Result<StoreClient, CommandError> {
-    let variable = std::env::var(STORE_VARIABLE).ok();
-    let choice = deploy.store(variable.as_deref());
-    let choice = choice.map_err(|problem| CommandError::Usage(format!("{STORE_VARIABLE}: {problem}")))?;
+    let choice = choice(deploy)?;
     let (place, options) = (choice.place.with_secrets(), Options::new(&deploy.cluster));
     let mut store = LazyStore::new(&place, !choice.is_named, options).map_err(CommandError::Store)?;
     if choice.is_named || store.is_there() {
@@ -34,6 +36,16 @@ pub(crate) fn open(deploy: &Deploy) -> Result<StoreClient, CommandError> {
     Ok(client)
 }
 
+/// Where the store is, as deploy.json or the environment says.
+///
+/// # Errors
+/// [`CommandError::Usage`]: the variable is wrong.
+pub(crate) fn choice(deploy: &Deploy) -> Result<StoreChoice, CommandError> {
+    let variable = std::env::var(STORE_VARIABLE).ok();
+    let choice = deploy.store(variable.as_deref());
+    choice.map_err(|problem| CommandError::Usage(format!("{STORE_VARIABLE}: {problem}")))
+}
+
 fn open_in_time(store: &mut LazyStore) -> Result<(), StoreError> {
     for _ in 1..TRIES {
         match store.open_now() {
@@ -42,4 +54,24 @@ fn open_in_time(store: &mut LazyStore) -> Result<(), StoreError> {
         }
     }
     store.open_now()
+}
+
+/// Closes the store of a master that has ended, so that all of it is in its file.
+pub(crate) fn close(store: &StoreClient) {
+    let closed = store.read(|store| {
+        store.close();
+        Ok(())
+    });
+    if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_time().build() {
+        // One that hangs is left as it is: what was acknowledged is on the disk.
+        let _ = runtime.block_on(async { tokio::time::timeout(CLOSE, closed).await });
+    }
+}
+
+/// Makes the store's directory, open to this user alone; nothing happens when it is there.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn make_dir(dir: &Path) -> std::io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }

@@ -10,6 +10,14 @@ use std::str::FromStr;
 /// The master's module.
 pub const MODULE: &str = crate::protocol::STORE;
 
+/// `back_up`: writes a copy of the store to a new file on the master's machine; answered with nil. Nothing is committed
+/// meanwhile. Fails with `Refused` when there is such a file, or the store is no SQLite file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackUp {
+    /// An absolute path.
+    pub to: String,
+}
+
 /// `record_show`: a player's record; answered with a [`RecordShown`]. And `record_delete`: forgets a player who is
 /// offline, with history, answers and pushes; answered with nil. Both fail with `UserNotFound`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -15,6 +15,7 @@ pub struct LazyStore {
     makes_dir: bool,
     store: Box<dyn Store>,
     is_open: bool,
+    is_closed: bool,
 }
 
 impl LazyStore {
@@ -25,7 +26,7 @@ impl LazyStore {
     /// None that is expected: the empty store in memory cannot be made.
     pub fn new(place: &str, makes_dir: bool, options: Options) -> Result<LazyStore, StoreError> {
         let store = Box::new(MemoryDisk::new().open(options.clone())?);
-        Ok(LazyStore { place: place.to_owned(), options, makes_dir, store, is_open: false })
+        Ok(LazyStore { place: place.to_owned(), options, makes_dir, store, is_open: false, is_closed: false })
     }
 
     /// Whether there is something to open: an SQLite file, or any database.
@@ -58,6 +59,9 @@ impl LazyStore {
 
     /// The store, opened when it is there or `is_needed`. What keeps it from being opened may pass.
     fn store(&mut self, is_needed: bool) -> Result<&mut dyn Store, StoreError> {
+        if self.is_closed {
+            return Err(StoreError::Closed);
+        }
         if !self.is_open && (is_needed || self.is_there()) {
             self.open_now().map_err(|error| match error {
                 StoreError::BadPlace { .. } | StoreError::InUse { .. } => {
@@ -135,6 +139,22 @@ impl Store for LazyStore {
     fn players(&mut self, after: Option<u64>, limit: u32) -> Result<Vec<u64>, StoreError> {
         self.read()?.players(after, limit)
     }
+
+    fn back_up(&mut self, to: &Path) -> Result<(), StoreError> {
+        if !self.is_open && !self.is_there() {
+            let why = "nothing has been kept yet".to_owned();
+            return Err(StoreError::BadPlace { place: self.place.clone(), why });
+        }
+        self.read()?.back_up(to)
+    }
+
+    fn close(&mut self) {
+        self.is_closed = true;
+        if let Ok(empty) = MemoryDisk::new().open(self.options.clone()) {
+            // SQLite moves its log into the file when it is closed.
+            self.store = Box::new(empty);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -164,6 +184,12 @@ mod tests {
         let mode = file.parent().map(|dir| dir.metadata().expect("made").permissions().mode() & 0o777);
         assert_eq!((store.name(), mode), ("sqlite", Some(0o700)));
         assert_eq!(store.players(None, 10), Ok(vec![7]));
+        store.close();
+        assert_eq!(store.load(7), Err(StoreError::Closed));
+        assert!(
+            !dir.path().join("data/store.sqlite-wal").exists(),
+            "a copy of the file alone would be empty"
+        );
     }
 
     #[test]

@@ -39,16 +39,6 @@ impl SqliteStore {
         Ok(SqliteStore { path, options, connection: Some(connection), commits, notifications })
     }
 
-    /// Writes a copy of the store, as it is at this moment, to a new file: a backup that can be opened as it is. Blocks
-    /// the store meanwhile.
-    ///
-    /// # Errors
-    /// [`StoreError::StoreUnavailable`]: the file exists, or there is no room.
-    pub fn back_up(&mut self, to: &Path) -> Result<(), StoreError> {
-        let copied = self.connection()?.execute("VACUUM INTO ?1", [to.to_string_lossy()]);
-        copied.map(drop).map_err(failure)
-    }
-
     fn connection(&mut self) -> Result<&mut Connection, StoreError> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
@@ -131,6 +121,34 @@ impl Store for SqliteStore {
     fn players(&mut self, after: Option<u64>, limit: u32) -> Result<Vec<u64>, StoreError> {
         read::players(self.connection()?, after, limit)
     }
+
+    fn back_up(&mut self, to: &Path) -> Result<(), StoreError> {
+        let bad = |why: String| StoreError::BadPlace { place: to.display().to_string(), why };
+        if to.exists() {
+            return Err(bad("there is such a file already".to_owned()));
+        }
+        // Under another name until it is whole and on the disk, so that half of one is never taken for a backup.
+        let mut partial = to.as_os_str().to_owned();
+        partial.push(".partial");
+        let partial = PathBuf::from(partial);
+        // What an earlier try has left.
+        let _ = std::fs::remove_file(&partial);
+        let copied = self.connection()?.execute("VACUUM INTO ?1", [partial.to_string_lossy()]);
+        let kept =
+            copied.map_err(failure).and_then(|_| keep(&partial, to).map_err(|error| bad(error.to_string())));
+        if kept.is_err() {
+            let _ = std::fs::remove_file(&partial);
+        }
+        kept
+    }
+}
+
+/// Makes a finished file durable under its name.
+fn keep(partial: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::File::open(partial)?.sync_all()?;
+    std::fs::rename(partial, to)?;
+    let dir = to.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::File::open(dir)?.sync_all()
 }
 
 impl SqliteStore {

@@ -3,6 +3,7 @@
 use crate::{
     CommitId, Done, HistoryEntry, NewNotification, Notification, NotificationId, Record, StoreError, Work,
 };
+use std::path::Path;
 
 /// Durable state. Calls block; [`on_thread`](crate::on_thread) keeps that away from the caller.
 ///
@@ -51,6 +52,21 @@ pub trait Store: Send {
 
     /// Uids of players, rising, from after `after` (`None`: from the start), at most `limit`: for an export of all.
     fn players(&mut self, after: Option<u64>, limit: u32) -> Result<Vec<u64>, StoreError>;
+
+    /// Writes a copy of the store, as it is at this moment, to a new file: a backup that can be opened as it is. Blocks
+    /// the store meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError::BadPlace`]: there is such a file, or this kind of store has backups of its own;
+    /// [`StoreError::StoreUnavailable`]: there is no room.
+    fn back_up(&mut self, to: &Path) -> Result<(), StoreError> {
+        let why = format!("the database has backups of its own (for {})", to.display());
+        Err(StoreError::BadPlace { place: self.name().to_owned(), why })
+    }
+
+    /// Leaves the file or database in order. Afterwards every call of a store that has something to close fails with
+    /// [`StoreError::Closed`].
+    fn close(&mut self) {}
 
     /// One dead letter.
     fn dead_letter(&mut self, sequence: u64) -> Result<Option<DeadLetter>, StoreError> {

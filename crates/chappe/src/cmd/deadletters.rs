@@ -66,7 +66,7 @@ struct LetterArgs {
 
 /// Send dead letters again, once their handler is mended
 ///
-/// They go as new notifications, without `_validate`: their sender has heard of the failure already.
+/// They go as new notifications to the player whose record their handler is for.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:

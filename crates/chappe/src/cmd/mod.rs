@@ -14,6 +14,7 @@ mod players;
 mod record;
 mod send;
 mod stop;
+mod store;
 mod up;
 
 use crate::app::App;
@@ -80,6 +81,7 @@ enum Command {
     Notifications(notifications::Args),
     #[command(name = "deadletters")]
     DeadLetters(deadletters::Args),
+    Store(store::Args),
     Stop(stop::Args),
     Mod(mods::Args),
     Client(client::Args),
@@ -123,6 +125,7 @@ pub(crate) fn run(app: App, args: impl IntoIterator<Item = OsString>) -> ExitCod
         Command::Record(args) => record::run(&context, args),
         Command::Notifications(args) => notifications::run(&context, &args),
         Command::DeadLetters(args) => deadletters::run(&context, args),
+        Command::Store(args) => store::run(&context, args),
         Command::Stop(args) => stop::run(&context, &args),
         Command::Mod(args) => mods::run(&context, args),
         Command::Client(args) => client::run(&context, args),

@@ -2,4 +2,5 @@
 
 mod check;
 mod processes;
+mod store;
 mod support;

@@ -50,10 +50,15 @@ impl Cluster {
         self.dir.path().join("deploy.json")
     }
 
-    /// `chappe NAME DEPLOY ARGS`, to be started.
+    /// The directory that its deploy.json is in.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// `chappe NAME DEPLOY ARGS`, to be started; a name may be of two words.
     pub(crate) fn command(&self, name: &str, args: &[&str]) -> Command {
         let mut command = chappe();
-        command.arg(name).arg(self.deploy()).args(args).env("XDG_RUNTIME_DIR", self.dir.path());
+        command.args(name.split(' ')).arg(self.deploy()).args(args).env("XDG_RUNTIME_DIR", self.dir.path());
         command
     }
 
@@ -109,7 +114,7 @@ fn subdirs(dir: &Path) -> Vec<PathBuf> {
 /// The command, without what the environment may say about it.
 pub(crate) fn chappe() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_chappe"));
-    for name in ["RUST_LOG", "CLICOLOR_FORCE", "CHAPPE_SUPERVISOR", "CHAPPE_HANDED_OVER"] {
+    for name in ["RUST_LOG", "CLICOLOR_FORCE", "CHAPPE_SUPERVISOR", "CHAPPE_HANDED_OVER", "CHAPPE_STORE"] {
         command.env_remove(name);
     }
     command.stdin(Stdio::null()).env("CHAPPE_PYTHON", "no-such-python");

@@ -4,9 +4,10 @@ mod letters;
 mod notifications;
 mod records;
 
-use super::{Desk, Refusal, args};
+use super::{Desk, Refusal, args, unavailable};
+use crate::tools::BackUp;
 use chappe_node::Call;
-use chappe_store::Refused;
+use chappe_store::{Refused, StoreError};
 use chappe_wire::value::{self, Value};
 use chappe_wire::{NodeId, Reason};
 use serde::Serialize;
@@ -21,6 +22,13 @@ impl Desk {
         self.serve_records();
         self.serve_notifications();
         self.serve_letters();
+        self.tool("back_up", |desk, BackUp { to }: BackUp| async move {
+            let copied = desk.0.store.read(move |store| store.back_up(std::path::Path::new(&to))).await;
+            copied.map_err(|error| match error {
+                StoreError::BadPlace { .. } => (Reason::Refused, error.to_string()),
+                error => unavailable(&error),
+            })
+        });
     }
 
     /// Registers a method for command-line tools that reads its arguments and answers later.
