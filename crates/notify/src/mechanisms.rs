@@ -15,10 +15,12 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::oneshot;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 /// How long the master may take.
 const ASK: Duration = Duration::from_secs(5);
+/// Between two times that the same is asked.
+const AGAIN: Duration = Duration::from_millis(100);
 /// The most `cacheNotify`s that wait.
 const CACHE: usize = 10_000;
 
@@ -188,8 +190,19 @@ impl Server {
             if is_here {
                 return Ok(true);
             }
-            let asked = node.ask(Row::Internal, To::Master, (STORE, "exists"), &Exists { uid }, ASK).await;
-            asked.map_err(HandlerError::from)
+            // A question may be asked twice: a master that dies with it is soon back.
+            let deadline = Instant::now() + ASK;
+            loop {
+                let left = deadline.saturating_duration_since(Instant::now());
+                let asked =
+                    node.ask(Row::Internal, To::Master, (STORE, "exists"), &Exists { uid }, left).await;
+                match asked {
+                    Err(failure) if failure.reason.is_transient() && Instant::now() + AGAIN < deadline => {
+                        sleep(AGAIN).await;
+                    }
+                    asked => return asked.map_err(HandlerError::from),
+                }
+            }
         }
     }
 
