@@ -122,7 +122,15 @@ struct Report {
     fdatasync_us: f64,
     figures: Vec<Figure>,
     by_hand: Vec<ByHand>,
-    events_per_second: Option<f64>,
+    events: Option<Events>,
+}
+
+/// Events of the same size, from node to node.
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Events {
+    per_second: f64,
+    /// Microseconds of CPU time for each, of all processes.
+    cpu_us: Option<f64>,
 }
 
 pub(super) fn run(with: &Programs, args: &Args, json: bool) -> BenchResult<()> {
@@ -150,14 +158,15 @@ pub(super) fn run(with: &Programs, args: &Args, json: bool) -> BenchResult<()> {
             }
         }
         if args.plain {
-            events.push(oneway::run(with, &args.events(), 1, false)?.per_second);
+            let figure = oneway::run(with, &args.events(), 1, false)?;
+            events.push(Events { per_second: figure.per_second, cpu_us: figure.cpu_us_per_op });
         }
     }
     let report = Report {
         fdatasync_us: median(syncs, |us| *us).unwrap_or_default(),
         figures: figures.into_iter().filter_map(|of| median(of, |figure| figure.per_second)).collect(),
         by_hand: by_hand.into_iter().filter_map(|of| median(of, |figure| figure.per_second)).collect(),
-        events_per_second: median(events, |rate| *rate),
+        events: median(events, |events| events.per_second),
     };
     report.show(json);
     Ok(())
@@ -220,8 +229,9 @@ impl Report {
                 millis(by_hand.p99_us)
             );
         }
-        if let Some(events) = self.events_per_second {
-            println!("events, {PLAIN_BYTES} bytes               {events:>9.0}/s");
+        if let Some(Events { per_second, cpu_us }) = self.events {
+            println!("events, {PLAIN_BYTES} bytes               {per_second:>9.0}/s");
+            println!("         CPU us each: {:.1}", cpu_us.unwrap_or_default());
         }
         self.figures.iter().filter_map(|figure| self.verdict(figure)).for_each(|line| println!("{line}"));
     }
@@ -257,7 +267,7 @@ impl Report {
         let met = |is_met: bool| if is_met { "met" } else { "MISSED" };
         let name = format!("{} on {}, {}", figure.store.as_str(), figure.servers, figure.in_flight);
         if figure.is_plain {
-            let ratio = figure.per_second / self.events_per_second?;
+            let ratio = figure.per_second / self.events?.per_second;
             return Some(format!(
                 "plain on {}, {}: {ratio:.2} x events (asked: {PLAIN_GOAL}, {})",
                 figure.servers,

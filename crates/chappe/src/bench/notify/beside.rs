@@ -32,33 +32,39 @@ pub(super) fn measure(server: &Postgres, clients: usize, seconds: f64) -> BenchR
     let mut psql = server.program("psql");
     run(psql.args(["-q", "-v", "ON_ERROR_STOP=1", "-v", &accounts, "-d", DATABASE, "-f"]).arg(&schema))?;
     let mut pgbench = server.program("pgbench");
-    // It counts whole seconds.
-    let seconds = (seconds.ceil() as u64).max(1).to_string();
-    pgbench.args(["-n", "-M", "prepared", "-j", "2", "-c", &clients.to_string(), "-T", &seconds]);
+    // In whole seconds, and from before its first client has connected.
+    let connecting = 2 + clients as u64 / 50;
+    let runs = (seconds.ceil() as u64 + connecting).to_string();
+    pgbench.args(["-n", "-M", "prepared", "-j", "2", "-c", &clients.to_string(), "-T", &runs]);
     pgbench.args(["--log", "--log-prefix", "took", "-f"]).arg(&transfer).arg(DATABASE);
-    let said = run(pgbench.current_dir(dir.path()))?;
+    run(pgbench.current_dir(dir.path()))?;
     server.drop_database(DATABASE)?;
-    let per_second = said.lines().find_map(|line| {
-        let figure = line.strip_prefix("tps = ")?;
-        figure.split_whitespace().next()?.parse().ok()
-    });
-    let (p50_us, p99_us) = latencies(dir.path())?;
-    let per_second = per_second.ok_or("pgbench told no figure")?;
-    Ok(ByHand { in_flight: clients, per_second, p50_us, p99_us })
+    let took = took_last(dir.path(), seconds)?;
+    let quantile = |q| (!took.is_empty()).then(|| took.value_at_quantile(q) as f64);
+    let per_second = took.len() as f64 / seconds;
+    Ok(ByHand { in_flight: clients, per_second, p50_us: quantile(0.5), p99_us: quantile(0.99) })
 }
 
-/// From pgbench's log: the third field of each line is a transaction's time in microseconds.
-fn latencies(dir: &Path) -> BenchResult<(Option<f64>, Option<f64>)> {
-    let mut took = Histogram::<u64>::new_with_bounds(1, 60_000_000, 3)?;
+/// What the transactions took that ended within the last seconds of a run, when all clients were there. From pgbench's
+/// log, a line each: client, number, microseconds, script, and when it ended, in seconds and microseconds.
+fn took_last(dir: &Path, seconds: f64) -> BenchResult<Histogram<u64>> {
+    let mut ended = Vec::new();
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();
         if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("took")) {
-            for line in fs::read_to_string(path)?.lines() {
-                let us = line.split_whitespace().nth(2).and_then(|us| us.parse::<u64>().ok());
-                us.into_iter().for_each(|us| took.saturating_record(us));
-            }
+            ended.extend(fs::read_to_string(path)?.lines().filter_map(read_line));
         }
     }
-    let quantile = |q| (!took.is_empty()).then(|| took.value_at_quantile(q) as f64);
-    Ok((quantile(0.5), quantile(0.99)))
+    let end = ended.iter().map(|(at, _)| *at).max().ok_or("pgbench has done no transaction")?;
+    let begin = end.saturating_sub((seconds * 1e6) as u64);
+    let mut took = Histogram::<u64>::new_with_bounds(1, 60_000_000, 3)?;
+    ended.iter().filter(|(at, _)| *at > begin).for_each(|(_, us)| took.saturating_record(*us));
+    Ok(took)
+}
+
+/// When a transaction ended, in microseconds, and how many of them it took.
+fn read_line(line: &str) -> Option<(u64, u64)> {
+    let fields: Vec<u64> = line.split_whitespace().map_while(|field| field.parse().ok()).collect();
+    let [_, _, took, _, seconds, micros] = fields[..] else { return None };
+    Some((seconds * 1_000_000 + micros, took))
 }
