@@ -23,6 +23,10 @@ pub fn register(server: &Server, most: i64) -> Result<(), NotifyError> {
             let (money, received) = (player.int("money")?, player.int("moneyReceived")?);
             Ok(value!({"money": money, "moneyReceived": received, "told": player.int("told")?}))
         })
+        .request("squander", async |player: Player, _| {
+            player.set("money", 2 * AMOUNT)?;
+            Ok(value!({"errorCode": "ok"}))
+        })
         .request("fill", move |player: Player, _| async move {
             player.set("moneyReceived", most)?;
             Ok(value!({"errorCode": "ok"}))

@@ -16,8 +16,10 @@ use tokio::time::{Instant, sleep, timeout};
 
 /// How many players there are.
 const PLAYERS: u64 = 8;
+/// A uid that never was.
+const NOBODY: u64 = 99;
 /// How often one may receive: some gifts are refused in every schedule.
-const MOST: i64 = 15;
+const MOST: i64 = 5;
 /// For how long faults come and players begin something new.
 const PLAY: Duration = Duration::from_millis(2500);
 /// How long a run may take, in virtual time.
@@ -99,6 +101,10 @@ impl Script {
         let customers = Customers::new(cluster, &homes);
         for (uid, _) in &homes {
             customers.online(*uid).await;
+        }
+        for uid in (1..=PLAYERS).filter(|uid| uid % 4 == 0) {
+            // Who has little soon has too little.
+            customers.ask(uid, "user.squander", Vec::new(), "squander".to_owned()).await;
         }
         customers.begin().await;
         cluster.tend(Duration::from_millis(self.rng.range(50, 1500)));
@@ -206,7 +212,7 @@ async fn live(customers: &Rc<Customers>, cluster: &Rc<Cluster>, uid: u64, rng: &
     sleep(Duration::from_millis(rng.below(120))).await;
     match rng.below(20) {
         0..=11 => {
-            let to = 1 + (uid + rng.below(PLAYERS - 1)) % PLAYERS;
+            let to = if rng.percent(3) { NOBODY } else { 1 + (uid + rng.below(PLAYERS - 1)) % PLAYERS };
             customers.give(uid, to).await;
         }
         12..=14 => drop(customers.balance(uid).await),
