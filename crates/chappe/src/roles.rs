@@ -10,7 +10,11 @@ use chappe_proxy::{Proxy, ProxyOptions};
 use chappe_store::StoreClient;
 use chappe_wire::Role;
 use std::net::SocketAddr;
+use std::time::Duration;
 use tokio::net::TcpListener;
+
+/// Between two times that the counters of records are told.
+const PUBLISH: Duration = Duration::from_secs(1);
 
 /// What a node is beside a node.
 pub(crate) enum Part {
@@ -48,7 +52,11 @@ impl Part {
         node: &Node,
         store: Option<StoreClient>,
     ) -> Part {
-        let server = || Server::attach(node, notify_options(deploy));
+        let server = || {
+            let server = Server::attach(node, notify_options(deploy));
+            publish(&server);
+            server
+        };
         match entry.role {
             Role::Master => {
                 let master = Master::attach(node);
@@ -104,6 +112,19 @@ impl Part {
             }
         }
     }
+}
+
+/// Keeps the counters of records and handler runs up to date.
+fn publish(server: &Server) {
+    let server = server.clone();
+    server.node().clone().spawn(async move {
+        loop {
+            let stats = server.node().stats();
+            stats.gauge("records_owned", server.records() as u64);
+            stats.gauge("runs_undecided", server.undecided() as u64);
+            tokio::time::sleep(PUBLISH).await;
+        }
+    });
 }
 
 fn proxy_options(deploy: &Deploy, entry: &NodeEntry) -> ProxyOptions {

@@ -11,8 +11,10 @@ pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8"
 
 /// Names in [`Report::named`] that go up and down.
 const GAUGES: [&str; 3] = ["queued_bytes", "unacknowledged", "pending_requests"];
-/// Those that only a master with a store has, each with what it says.
-const STORE: [(&str, &str); 3] = [
+/// Those of records and notifications, which not every node has, each with what it says.
+const STORE: [(&str, &str); 5] = [
+    ("records_owned", "Player records that the node owns."),
+    ("runs_undecided", "Handler runs that wait for their commits."),
     ("notifications_sent", "Notifications that nobody has acted on yet."),
     ("notifications_decided", "Notifications whose sender is still to hear of the outcome."),
     ("store_degraded", "1 while the store fails."),
