@@ -282,7 +282,7 @@ impl Server {
             self.count_undecided(&entry.touched, false);
             self.forget_writer(number, &entry);
             if let Some(step) = entry.run.job.step_key() {
-                self.0.steps.borrow_mut().remove(&step);
+                self.step_is_done(&step);
             }
             self.return_dropped(&entry.kept);
             self.0.node.open_run(entry.run.gate.get());

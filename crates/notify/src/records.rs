@@ -222,7 +222,7 @@ impl Server {
                 Some(step)
                     if job.cause.get().is_some_and(|cause| self.0.undecided.borrow().contains(cause)) =>
                 {
-                    self.0.steps.borrow_mut().remove(&step);
+                    self.forget_step(step);
                 }
                 Some(step) => returned.push(step),
                 None => self.reroute(uid, &job),
@@ -251,12 +251,26 @@ impl Server {
         if steps.is_empty() {
             return;
         }
-        let mut taken = self.0.steps.borrow_mut();
         for step in &steps {
-            taken.remove(step);
+            self.step_is_done(step);
         }
-        drop(taken);
         self.tell_master("returned", &Returned { steps });
+    }
+
+    /// A step that this server had queued by itself will not be done here. Where the master has given it to this server
+    /// meanwhile, it may have another outcome by now, and is still to be done.
+    pub(crate) fn forget_step(&self, step: (chappe_store::NotificationId, chappe_store::Step)) {
+        self.0.steps.borrow_mut().remove(&step);
+        let is_given = self.0.given_again.borrow_mut().remove(&step);
+        if is_given {
+            self.give_back(vec![step]);
+        }
+    }
+
+    /// This server has nothing more to do with a step.
+    pub(crate) fn step_is_done(&self, step: &(chappe_store::NotificationId, chappe_store::Step)) {
+        self.0.steps.borrow_mut().remove(step);
+        self.0.given_again.borrow_mut().remove(step);
     }
 
     /// A request of the runtime's own to the master that wants no answer.
@@ -290,6 +304,7 @@ impl Server {
             #[cfg(feature = "sabotage")]
             let is_new = is_new || chappe_store::sabotage::is(chappe_store::sabotage::Sabotage::SkipDedup);
             if !is_new {
+                self.0.given_again.borrow_mut().insert(key);
                 continue;
             }
             let is_sent = delivery.step == chappe_store::Step::Sent;

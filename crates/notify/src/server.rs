@@ -67,6 +67,8 @@ pub(crate) struct Inner {
     pub(crate) decided: Notify,
     /// Steps that were given to this node and are not done: each is taken once.
     pub(crate) steps: RefCell<FxHashSet<(NotificationId, Step)>>,
+    /// Of those, what the master gave to this node while it had it already: what it had may turn out never to have been.
+    pub(crate) given_again: RefCell<FxHashSet<(NotificationId, Step)>>,
     /// The run on whose behalf code runs now.
     pub(crate) current: RefCell<Option<Rc<Run>>>,
     /// Players whose queues are to be looked at, and whether someone is at it.
@@ -101,6 +103,7 @@ impl Server {
             outbox: RefCell::default(),
             decided: Notify::new(),
             steps: RefCell::default(),
+            given_again: RefCell::default(),
             current: RefCell::default(),
             to_pump: RefCell::default(),
             is_pumping: Cell::new(false),

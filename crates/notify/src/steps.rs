@@ -198,7 +198,8 @@ async fn handle(server: &Server, run: &Rc<Run>, kind: &str, id: Option<u64>, rec
 
 /// The notification's next state: decided with an outcome, or settled.
 fn settle(run: &Run, delivery: &Delivery, when: When, outcome: Option<Vec<u8>>) {
-    let transition = Transition { id: delivery.id, from: delivery.step, when, outcome };
+    let handled = delivery.outcome.clone();
+    let transition = Transition { id: delivery.id, from: delivery.step, when, outcome, handled };
     run.did.borrow_mut().transition = Some(transition);
 }
 

@@ -93,7 +93,7 @@ impl Server {
     /// Someone else was first: the deadline, or another server.
     fn overtaken(&self, uid: Option<u64>, job: &Rc<Job>) {
         if let Some(step) = job.step_key() {
-            self.0.steps.borrow_mut().remove(&step);
+            self.forget_step(step);
         } else {
             self.refuse_job(uid.unwrap_or_default(), job, Reason::HandlerFailed);
         }
@@ -121,9 +121,7 @@ impl Server {
         }
         again.extend(self.cut_running(&affected, &fallen, &never_was));
         let (gone, again): (Vec<_>, Vec<_>) = again.into_iter().partition(|(_, job)| never_was(job));
-        for step in gone.iter().filter_map(|(_, job)| job.step_key()) {
-            self.0.steps.borrow_mut().remove(&step);
-        }
+        gone.iter().filter_map(|(_, job)| job.step_key()).for_each(|step| self.forget_step(step));
         self.run_again(again);
         Some((first, epochs, affected))
     }
@@ -152,15 +150,18 @@ impl Server {
 
     /// Steps that a fallen run had queued here: they never were.
     fn forget_kept(&self, entry: &Entry, never_was: &impl Fn(&Job) -> bool) {
+        let mut forgotten = Vec::new();
         let mut records = self.0.records.borrow_mut();
         for (uid, id, step) in &entry.kept {
             let Some(held) = uid.and_then(|uid| records.get_mut(&uid)) else { continue };
             let before = held.queue.len();
             held.queue.retain(|job| job.step_key() != Some((*id, *step)) || !never_was(job));
             if held.queue.len() < before {
-                self.0.steps.borrow_mut().remove(&(*id, *step));
+                forgotten.push((*id, *step));
             }
         }
+        drop(records);
+        forgotten.into_iter().for_each(|step| self.forget_step(step));
     }
 
     /// Handlers that wait for something, and have read what has fallen.

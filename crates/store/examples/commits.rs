@@ -89,10 +89,16 @@ async fn rounds(client: StoreClient, life: u64, pair: u64, until: Instant) -> Ve
         };
         let debit = Commit { sent: vec![sent], ..step(&mut giver, "user.giveMoney") };
         client.commit(debit).await.unwrap().unwrap();
-        let acted = Transition { id, from: Step::Sent, when: When::Before, outcome: Some(vec![1; 40]) };
+        let acted = Transition {
+            id,
+            from: Step::Sent,
+            when: When::Before,
+            outcome: Some(vec![1; 40]),
+            handled: None,
+        };
         let act = Commit { transitions: vec![acted], ..step(&mut taker, "user.giveMoney2") };
         client.commit(act).await.unwrap().unwrap();
-        let settled = Transition { id, from: Step::Decided, when: When::Any, outcome: None };
+        let settled = Transition { id, from: Step::Decided, when: When::Any, outcome: None, handled: None };
         let success = Commit { transitions: vec![settled], ..step(&mut giver, "user.giveMoney3") };
         client.commit(success).await.unwrap().unwrap();
         latencies.push(begun.elapsed());

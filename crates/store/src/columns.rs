@@ -9,7 +9,7 @@ use chappe_wire::NodeId;
 
 pub(crate) const HEAD: &str = "uid, epoch, version, owner, head";
 pub(crate) const RECORD: &str = "uid, epoch, version, owner, head, document, sum";
-pub(crate) const NOTE_HEAD: &str = "id, ord, step, deadline_ms, head";
+pub(crate) const NOTE_STATE: &str = "id, ord, step, deadline_ms, head, outcome, outcome_sum";
 pub(crate) const NOTE: &str = "id, ord, step, deadline_ms, head, is_player, sender, receiver, kind, \
      created_ms, depth, payload, sum, outcome, outcome_sum";
 pub(crate) const ANSWER: &str = "uid, request, at_ms, response, sum";
@@ -54,8 +54,18 @@ pub(crate) fn record(row: &impl Cells) -> Read<Record> {
     Ok(Record { uid, epoch: head.epoch, version: head.version, owner: head.owner, document })
 }
 
-/// A row of [`NOTE_HEAD`].
-pub(crate) fn note_head(row: &impl Cells) -> (Read<NotificationId>, Read<NoteRow>) {
+/// A row of [`NOTE_STATE`].
+pub(crate) fn note_state(row: &impl Cells) -> (Read<NotificationId>, Read<NoteRow>) {
+    let (id, head) = note_head(row);
+    let read = id.clone().and_then(|id| {
+        let head = head?;
+        Ok(NoteRow { outcome: outcome(row, 5, id, head.step)?, ..head })
+    });
+    (id, read)
+}
+
+/// What a row of [`NOTE_STATE`] and one of [`NOTE`] begin with.
+fn note_head(row: &impl Cells) -> (Read<NotificationId>, Read<NoteRow>) {
     let id = notification_id(row, 0);
     let read = id.clone().and_then(|id| {
         let order = row.number(1)?;
@@ -73,14 +83,7 @@ pub(crate) fn note_head(row: &impl Cells) -> (Read<NotificationId>, Read<NoteRow
 pub(crate) fn note(row: &impl Cells) -> Read<Notification> {
     let (id, head) = note_head(row);
     let (id, head) = (id?, head?);
-    let outcome = row.bytes_or_null(13)?;
-    if let Some(outcome) = &outcome {
-        let sum = row.int_or_null(14)?.unwrap_or(-1);
-        seal::outcome(id, outcome).check(sum, || format!("the outcome of notification {id}"))?;
-    }
-    if (head.step == Step::Decided) != outcome.is_some() {
-        return Err(StoreError::Corrupt(format!("the outcome of notification {id}")));
-    }
+    let outcome = outcome(row, 13, id, head.step)?;
     let note = Notification {
         id,
         order: head.order,
@@ -96,6 +99,19 @@ pub(crate) fn note(row: &impl Cells) -> Read<Notification> {
     };
     seal::note_body(&note).check(row.int(12)?, || format!("the payload of notification {id}"))?;
     Ok(note)
+}
+
+/// A notification's outcome and, behind it, its sum.
+fn outcome(row: &impl Cells, at: usize, id: NotificationId, step: Step) -> Read<Option<Vec<u8>>> {
+    let outcome = row.bytes_or_null(at)?;
+    if let Some(outcome) = &outcome {
+        let sum = row.int_or_null(at + 1)?.unwrap_or(-1);
+        seal::outcome(id, outcome).check(sum, || format!("the outcome of notification {id}"))?;
+    }
+    if (step == Step::Decided) != outcome.is_some() {
+        return Err(StoreError::Corrupt(format!("the outcome of notification {id}")));
+    }
+    Ok(outcome)
 }
 
 /// A row of [`ANSWER`].

@@ -78,6 +78,10 @@ pub struct Transition {
     /// forgotten.
     #[serde(with = "serde_bytes")]
     pub outcome: Option<Vec<u8>>,
+    /// From [`Step::Decided`]: the outcome that the handler was given. Another one in the store, by a deadline or by
+    /// another server that came first, is refused as moved: the handler was told what never was. `None`: any.
+    #[serde(default, with = "serde_bytes")]
+    pub handled: Option<Vec<u8>>,
 }
 
 /// On which side of a notification's deadline a transition may happen, by the store's clock at the flush.

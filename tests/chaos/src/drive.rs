@@ -94,7 +94,7 @@ pub(crate) fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     failed.iter().take(SHOWN).for_each(|why| say(&format!("FAILED: {why}")));
     if failed.len() > SHOWN {
-        say(&format!("FAILED: and {} more", failed.len() - SHOWN));
+        say(&format!("FAILED: and {} more, in failures.txt there", failed.len() - SHOWN));
     }
     if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -136,6 +136,9 @@ async fn until_interrupted(args: &Args) -> Vec<String> {
     if args.keep || !failed.is_empty() {
         let files = cluster.keep_files();
         files.iter().for_each(|dir| say(&format!("the log and the store of the cluster: {}", dir.display())));
+        if let Some(dir) = &files {
+            let _ = std::fs::write(dir.join("failures.txt"), failed.join("\n") + "\n");
+        }
         let log = database.as_ref().and_then(|database| std::fs::read(database.log_file()).ok());
         if let (Some(log), Some(dir)) = (log, files) {
             let _ = std::fs::write(dir.join("postgres.log"), log);

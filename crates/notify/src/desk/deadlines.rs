@@ -122,7 +122,13 @@ impl Desk {
         // A map of two fields can always be encoded.
         let outcome = has_handler.then(|| value::encode(&told()).unwrap_or_default());
         let mut commit = Commit::new(self.next_commit(), EXCEEDED);
-        commit.transitions.push(Transition { id: found.id, from: Step::Sent, when: When::Passed, outcome });
+        commit.transitions.push(Transition {
+            id: found.id,
+            from: Step::Sent,
+            when: When::Passed,
+            outcome,
+            handled: None,
+        });
         if validate.is_none() {
             // Nobody hears of its end: it must not vanish.
             let deadline_in_ms = found.deadline_ms.map(|at| at.saturating_sub(found.created_ms));

@@ -95,6 +95,10 @@ impl Judge<'_> {
         if transition.from == Step::Decided && transition.outcome.is_some() {
             return Err(Refused::Malformed("a second outcome"));
         }
+        // A server goes on from an outcome before it is durable; another one may have come first.
+        if transition.handled.is_some() && transition.handled != row.outcome {
+            return Err(Refused::NotificationMoved { id, found: Some(row.step) });
+        }
         let left = row.deadline_ms.map(|deadline| deadline.saturating_sub(self.now_ms));
         match (transition.when, left) {
             (When::Before, Some(0)) => Err(Refused::DeadlinePassed(id)),

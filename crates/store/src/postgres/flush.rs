@@ -32,7 +32,7 @@ pub(super) async fn rows(session: &mut Session, wanted: &Wanted) -> Read<Rows> {
     ask(!heads.is_empty(), sql(columns::HEAD, "players", "uid"), one(heads), players);
     ask(!whole.is_empty(), sql(columns::RECORD, "players", "uid"), one(whole), records);
     let ids: Vec<Vec<u8>> = wanted.notifications.iter().map(|id| id.bytes().to_vec()).collect();
-    ask(!ids.is_empty(), sql(columns::NOTE_HEAD, "notifications", "id"), one(ids), notifications);
+    ask(!ids.is_empty(), sql(columns::NOTE_STATE, "notifications", "id"), one(ids), notifications);
     let ids: Vec<Vec<u8>> = wanted.commits.iter().map(|id| id.bytes().to_vec()).collect();
     ask(!ids.is_empty(), sql("id, committed", "commits", "id"), one(ids), commits);
     let (of, requests): (Vec<i64>, Vec<String>) =
@@ -378,7 +378,7 @@ fn records(rows: &mut Rows, row: &Row) -> Read<()> {
 }
 
 fn notifications(rows: &mut Rows, row: &Row) -> Read<()> {
-    let (id, read) = columns::note_head(row);
+    let (id, read) = columns::note_state(row);
     rows.notifications.insert(id?, read);
     Ok(())
 }

@@ -50,9 +50,9 @@ pub(super) fn rows(connection: &Connection, wanted: &Wanted, now_ms: u64) -> Rea
         }))
     })?;
     rows.players.extend(found);
-    let note = format!("SELECT {} FROM notifications WHERE id = ?1", columns::NOTE_HEAD);
+    let note = format!("SELECT {} FROM notifications WHERE id = ?1", columns::NOTE_STATE);
     let ids = wanted.notifications.iter().copied();
-    let found = read::each(connection, &note, ids, |id| [id.bytes()], |row| Ok(columns::note_head(row).1))?;
+    let found = read::each(connection, &note, ids, |id| [id.bytes()], |row| Ok(columns::note_state(row).1))?;
     rows.notifications.extend(found);
     for (uid, request) in &wanted.answers {
         let found = read::answer(connection, *uid, request)?;

@@ -34,6 +34,7 @@ suite! {
     a_deadline_never_beats_an_act
     nothing_acts_after_a_deadline
     a_notification_never_ends_twice
+    a_handler_that_was_given_an_outcome_that_never_was_is_refused
     unsettled_notifications_are_there_after_a_restart
     notifications_are_never_out_of_order
     what_is_sent_and_settled_in_one_flush_is_not_there

@@ -67,7 +67,7 @@ pub(crate) fn note(id: u128, deadline_in_ms: Option<u64>) -> NewNotification {
 }
 
 pub(crate) fn transition(id: u128, from: Step, when: When, outcome: Option<&[u8]>) -> Transition {
-    Transition { id: NotificationId(id), from, when, outcome: outcome.map(<[u8]>::to_vec) }
+    Transition { id: NotificationId(id), from, when, outcome: outcome.map(<[u8]>::to_vec), handled: None }
 }
 
 fn act(id: u128) -> Transition {

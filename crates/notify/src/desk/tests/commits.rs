@@ -44,7 +44,13 @@ fn a_refused_commit_is_told_as_another_refusal() {
         world.commit_keeping(GAME, sending, vec![id(1)]).await.unwrap();
         // Before the master has ended it.
         let mut late = world.empty();
-        late.transitions.push(Transition { id: id(1), from: Step::Sent, when: When::Before, outcome: None });
+        late.transitions.push(Transition {
+            id: id(1),
+            from: Step::Sent,
+            when: When::Before,
+            outcome: None,
+            handled: None,
+        });
         tokio::time::sleep(std::time::Duration::from_millis(9)).await;
         let late = reply(late).await;
         assert!(matches!(late, CommitReply::DeadlinePassed | CommitReply::Moved), "{late:?}");

@@ -270,7 +270,7 @@ impl World {
         let mut commit = self.empty();
         let when = if from == Step::Sent { When::Before } else { When::Any };
         let outcome = outcome.map(<[u8]>::to_vec);
-        commit.transitions.push(Transition { id: id(number), from, when, outcome });
+        commit.transitions.push(Transition { id: id(number), from, when, outcome, handled: None });
         commit
     }
 
@@ -362,7 +362,7 @@ impl Server {
             Step::Sent => (When::Before, Some(b"yes".to_vec())),
             Step::Decided => (When::Any, None),
         };
-        commit.transitions.push(Transition { id: step.id, from: step.step, when, outcome });
+        commit.transitions.push(Transition { id: step.id, from: step.step, when, outcome, handled: None });
         let (node, mut commit) = (node.clone(), NodeCommit { commit, kept: Vec::new() });
         tokio::task::spawn_local(async move {
             loop {

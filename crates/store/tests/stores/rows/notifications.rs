@@ -54,6 +54,25 @@ pub(crate) fn a_notification_never_ends_twice(place: &Place) {
     assert!(matches!(again, Refused::NotificationMoved { found: None, .. }));
 }
 
+pub(crate) fn a_handler_that_was_given_an_outcome_that_never_was_is_refused(place: &Place) {
+    let mut store = place.open();
+    let sent = vec![note(1, Some(0)), note(2, Some(0))];
+    committed(&mut *store, Commit { sent, ..commit(1, Vec::new()) });
+    let handled = |id, outcome: &[u8]| Transition { handled: Some(outcome.to_vec()), ..settle(id) };
+    let ends = |id, transition| Commit { transitions: vec![transition], ..commit(id, Vec::new()) };
+    // A server acts, and goes on from the outcome; the deadline was first: in one flush, and in an earlier one.
+    let works = [ends(2, expire(1)), ends(3, act(1)), ends(4, handled(1, b"ok")), ends(5, expire(2))];
+    let done = store.flush(&works.map(Work::Commit)).unwrap();
+    let is_moved = |done: &Done| matches!(done, Done::Refused(Refused::NotificationMoved { .. }));
+    assert!(is_moved(&done[1]) && is_moved(&done[2]), "{done:?}");
+    let later = refused(&mut *store, Work::Commit(ends(6, handled(2, b"ok"))));
+    assert!(matches!(later, Refused::NotificationMoved { found: Some(Step::Decided), .. }), "{later}");
+    for id in [1, 2] {
+        committed(&mut *store, ends(id + 10, handled(id, b"late")));
+        assert_eq!(store.notification(NotificationId(id)).unwrap(), None);
+    }
+}
+
 pub(crate) fn unsettled_notifications_are_there_after_a_restart(place: &Place) {
     let mut store = place.open();
     let mut sent = vec![note(9, Some(HOUR)), note(3, None), note(5, Some(HOUR))];
