@@ -8,7 +8,7 @@ PYTHON := $(CURDIR)/$(VENV)/bin/python
 PACKAGE := pyproject.toml Cargo.toml Cargo.lock $(shell find crates python/Cargo.toml python/rust python/src \
 	-name '*.rs' -o -name '*.toml' -o -name '*.py' -o -name '*.pyi')
 
-.PHONY: demo test packages lint unit deny vectors python fuzz demo-short chaos chaos-short bench bench-python bench-notify clean
+.PHONY: demo test packages lint unit deny vectors python fuzz demo-short chaos chaos-short bench bench-nats bench-python bench-notify clean
 
 ## Builds everything, plays the arena with 200 bots for 20 s, and prints what became of every message. Two of its nodes
 ## and two of its players run mods in Python.
@@ -92,6 +92,11 @@ bench:
 	scripts/ensure-deb.sh nats-server redis-server
 	$(CARGO) build --release --locked -p chappe
 	$(CARGO) run --release --locked --manifest-path bench/Cargo.toml -- $(BENCH_ARGS)
+
+## Nodes over the nats link beside plain async-nats, in one run. About two minutes.
+bench-nats:
+	scripts/ensure-deb.sh nats-server
+	$(CARGO) run --release --locked -p chappe-tests --example nats_cost -- $(BENCH_ARGS)
 
 ## Handlers in Python beside nats-py, in one run, and where the time of a handler call goes. About a minute.
 bench-python: $(VENV)/package

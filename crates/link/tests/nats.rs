@@ -365,6 +365,32 @@ fn a_peer_whose_process_is_gone_is_noticed_long_before_the_loss_time() {
 }
 
 #[test]
+fn a_new_process_of_a_node_ends_what_stood_with_the_old_one_at_once() {
+    let Some(server) = Server::start("") else { return };
+    run(async {
+        let master = link(server.url());
+        let mut listener = master.listen(NodeId(1)).unwrap();
+        let relay = Relay::start(server.port());
+        let old = link(relay.url());
+        let _held = old.listen(HERE).unwrap();
+        let (_near, far) = connect(&old, &mut listener, NodeId(1)).await;
+        relay.kill();
+        let new = link(server.url());
+        while let Err(error) = new.listen(HERE).map(std::mem::forget) {
+            // The server has yet to see that the old one is gone.
+            assert!(matches!(error, ListenError::IdTaken(_)), "{error}");
+        }
+        let (near, still) = connect(&new, &mut listener, NodeId(1)).await;
+        let error = read(&*far, 1).await.unwrap_err();
+        assert!(error.to_string().contains("a new process of node 7"), "{error}");
+        // Another connection of the same process ends nothing.
+        connect(&new, &mut listener, NodeId(1)).await;
+        write(&*near, b"hello").await.unwrap();
+        assert_eq!(read(&*still, 5).await.unwrap(), b"hello");
+    });
+}
+
+#[test]
 fn nats_that_stays_away_ends_connections_by_name() {
     let Some(mut server) = Server::start("") else { return };
     run(async {

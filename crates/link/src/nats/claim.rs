@@ -179,15 +179,15 @@ impl Door {
     async fn serve(mut self, mut messages: Subscriber) {
         while let Some(message) = messages.next().await {
             let own = self.hub.subjects.conn(0);
-            let (head, reply) = match Head::decode(&message.payload) {
-                Ok((head, _)) => (head, message.reply),
+            let (head, data, reply) = match Head::decode(&message.payload) {
+                Ok((head, data)) => (head, data, message.reply),
                 Err(error) => {
                     self.hub.unreadable(error, message.reply.as_ref(), &own);
                     continue;
                 }
             };
             match (head.kind, reply) {
-                (Kind::Dial, Some(peer)) => self.accept(peer, head.seq),
+                (Kind::Dial, Some(peer)) => self.accept(peer, data, head.seq),
                 (Kind::Claim, Some(reply)) if head.seq != self.life => {
                     self.hub.publish(&reply, &own, Head::new(Kind::Taken, 0, self.life).with(&[]));
                 }
@@ -216,9 +216,14 @@ impl Door {
         self.since.elapsed() >= YOUNG || life > self.life
     }
 
-    fn accept(&self, peer: Subject, room: u64) {
+    fn accept(&self, peer: Subject, from: &[u8], room: u64) {
+        let node = from.try_into().ok().map(|id| NodeId(i64::from_le_bytes(id)));
+        if let Some(node) = node {
+            // Its id is held once, so the process before is gone, and this is the first that is heard of it.
+            self.hub.outlived(node, &peer);
+        }
         match self.accepted.try_reserve() {
-            Ok(place) => place.send(Ok(self.hub.add().accept(peer, room))),
+            Ok(place) => place.send(Ok(self.hub.add().accept(peer, node, room))),
             Err(_) => {
                 let why = format!("node {} takes no more connections now", self.me);
                 self.hub.reset(Some(&peer), &self.hub.subjects.conn(0), &why);

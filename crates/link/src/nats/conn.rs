@@ -1,7 +1,7 @@
 //! A connection between two nodes over NATS: what its handle, what arrives and the clock do to its [`Pipe`].
 
 use super::hub::{ANSWER, Hub, lock};
-use super::message::{Head, Kind};
+use super::message::{Head, Kind, Subjects};
 use super::pipe::{Over, Pipe};
 use super::stats::count;
 use crate::{Buffer, Conn};
@@ -29,6 +29,8 @@ struct State {
     pipe: Pipe,
     /// Where the other side is written to.
     peer: Option<Subject>,
+    /// The other side's node, where that is known.
+    node: Option<NodeId>,
     /// Where it is dialled, and until when.
     dialling: Option<(Subject, Instant)>,
     /// Since when nobody holds it any more; it lives on until what was written has been read.
@@ -40,13 +42,22 @@ struct State {
 impl Side {
     pub(super) fn new(hub: Arc<Hub>, id: u64) -> Side {
         let pipe = Pipe::new(hub.options.window, hub.options.patience, Instant::now());
-        let state = State { pipe, peer: None, dialling: None, dropped_at: None, reader: None, writer: None };
+        let state = State {
+            pipe,
+            peer: None,
+            node: None,
+            dialling: None,
+            dropped_at: None,
+            reader: None,
+            writer: None,
+        };
         Side { own: hub.subjects.conn(id), hub, id, state: Mutex::new(state) }
     }
 
-    /// The other side has dialled: it is `peer`, and takes `room` bytes.
-    pub(super) fn accept(self: Arc<Self>, peer: Subject, room: u64) -> NatsConn {
+    /// The other side has dialled: it is `peer` of that `node`, and takes `room` bytes.
+    pub(super) fn accept(self: Arc<Self>, peer: Subject, node: Option<NodeId>, room: u64) -> NatsConn {
         let mut state = lock(&self.state);
+        state.node = node;
         state.pipe.connected(room, Instant::now());
         let accept = Head::new(Kind::Accept, 0, state.pipe.window() as u64);
         self.hub.publish(&peer, &self.own, accept.with(&[]));
@@ -67,7 +78,7 @@ impl Side {
             }
             return;
         }
-        if state.peer != from && head.kind != Kind::Reset {
+        if state.peer != from && (state.peer.is_some() || head.kind != Kind::Reset) {
             return self.hub.reset(from.as_ref(), &self.own, "this connection is another's");
         }
         let came = state.pipe.came(head, data, Instant::now());
@@ -123,6 +134,16 @@ impl Side {
         };
         if is_meant {
             self.end_locked(state, why());
+        }
+    }
+
+    /// A new process of the node `node` is at `peer`: what stands with the one before is over.
+    pub(super) fn outlived(&self, node: NodeId, peer: &Subject) {
+        let mut state = lock(&self.state);
+        let is_meant = |old: &Subject| !Subjects::are_one_process(old, peer);
+        if state.node == Some(node) && state.peer.as_ref().is_some_and(is_meant) {
+            let why = format!("a new process of node {node} has taken its place");
+            self.end_locked(&mut state, Over::new(io::ErrorKind::ConnectionReset, why));
         }
     }
 
@@ -223,9 +244,11 @@ impl NatsConn {
         let conn = NatsConn(hub.add());
         {
             let mut state = lock(&conn.0.state);
+            state.node = Some(to);
             state.dialling = Some((subject.clone(), Instant::now() + ANSWER));
             let dial = Head::new(Kind::Dial, 0, state.pipe.window() as u64);
-            if !hub.publish(&subject, &conn.0.own, dial.with(&[])) {
+            let me = hub.only_node().map(|node| node.0.to_le_bytes());
+            if !hub.publish(&subject, &conn.0.own, dial.with(me.as_ref().map_or(&[], |me| me.as_slice()))) {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
         }

@@ -203,6 +203,17 @@ impl Hub {
         lock(&self.sides).remove(&id);
     }
 
+    /// The node of this process, where it is one.
+    pub(super) fn only_node(&self) -> Option<NodeId> {
+        let held = lock(&self.held);
+        held.keys().next().copied().filter(|_| held.len() == 1)
+    }
+
+    /// A new process of the node `node` is at `peer`.
+    pub(super) fn outlived(&self, node: NodeId, peer: &Subject) {
+        self.sides().iter().for_each(|side| side.outlived(node, peer));
+    }
+
     fn sides(&self) -> Vec<Arc<Side>> {
         lock(&self.sides).values().cloned().collect()
     }

@@ -12,7 +12,8 @@ pub(super) const HEADER: usize = 18;
 /// What a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Wants a connection; `seq` is how many bytes the sender takes before it has read them.
+    /// Wants a connection; `seq` is how many bytes the sender takes before it has read them. The data is the id of the
+    /// sender's node as an `i64`, or nothing from a process of several.
     Dial = 1,
     /// Answers a dial; `seq` as there.
     Accept,
@@ -138,6 +139,11 @@ impl Subjects {
         format!("chappe.{}.inbox.{}", self.cluster, self.endpoint)
     }
 
+    /// Whether both subjects are of one process's connections.
+    pub(super) fn are_one_process(a: &str, b: &str) -> bool {
+        a.rsplit_once('.').map(|(process, _)| process) == b.rsplit_once('.').map(|(process, _)| process)
+    }
+
     /// Which connection a subject of [`Subjects::conns`] is of.
     pub(super) fn conn_of(subject: &str) -> Option<u64> {
         subject.rsplit_once('.').and_then(|(_, conn)| u64::from_str_radix(conn, 16).ok())
@@ -191,5 +197,12 @@ mod tests {
         assert_eq!(subjects("a.*"), "chappe.a=2e=2a.who");
         assert_eq!(subjects(""), "chappe.=.who");
         assert_eq!(Subjects::conn_of(&Subjects::new("a", 5).conn(255)), Some(255));
+    }
+
+    #[test]
+    fn processes_are_told_apart_and_their_connections_are_not() {
+        let conn = |process, conn| Subjects::new("a", process).conn(conn);
+        assert!(Subjects::are_one_process(&conn(5, 1), &conn(5, 20)));
+        assert!(!Subjects::are_one_process(&conn(5, 1), &conn(6, 1)));
     }
 }

@@ -21,7 +21,7 @@ const CHUNK: usize = 128 << 10;
 const QUIET: Duration = Duration::from_secs(1);
 /// How long the servers may say that the other side is not there before it counts as gone: it may be about to
 /// connect again.
-const GONE: Duration = Duration::from_millis(1500);
+const GONE: Duration = Duration::from_secs(1);
 /// The same after our own connection to NATS was made anew: the other side may need longer.
 const GONE_AFTER_UP: Duration = Duration::from_secs(4);
 /// The least that may be on its way after something was lost: who is cut off for slowness would be cut off again by
@@ -396,7 +396,9 @@ impl Pipe {
             return Some(ask);
         }
         let is_quiet = since(self.heard_at) >= QUIET || !self.unread.is_empty();
-        if is_quiet && since(self.pinged_at) >= QUIET {
+        // Whether one that seemed gone is back is to be known before it is given up.
+        let has_waited = since(self.pinged_at) >= if self.gone_at.is_some() { QUIET / 5 } else { QUIET };
+        if (is_quiet || self.gone_at.is_some()) && has_waited {
             self.pinged_at = now;
             return Some(self.status(Kind::Ping));
         }
