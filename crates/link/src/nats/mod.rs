@@ -7,8 +7,8 @@
 //! ```
 //!
 //! A process has one connection to NATS, on a thread of its own: a handler that blocks its node does not keep the
-//! process from taking in what NATS sends, which would cut off one that does not. A [`pipe`] makes a stream out of
-//! messages that may get lost; [`claim`] sees to it that an id is held once.
+//! process from taking in what NATS sends, which would cut off one that does not. A `pipe` makes a stream out of
+//! messages that may get lost; a `claim` sees to it that an id is held once.
 
 mod claim;
 mod conn;
