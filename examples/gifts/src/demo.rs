@@ -62,6 +62,11 @@ async fn play() -> Result<(), Failed> {
     cluster.kill(ben.client.server_id().0)?;
     ada.tell("user.giveMoney", &gift.await?);
 
+    say("and while the master is killed, which alone has the store: it takes up what is under way");
+    let gift = ada.client.ask("user.giveMoney", &value!({"id": cleo.uid}), WAIT);
+    cluster.kill(1)?;
+    ada.tell("user.giveMoney", &gift.await?);
+
     let mut sum = 0;
     for player in [ada, ben, cleo] {
         let found = player.ask("bank.balance", value!({})).await?;
