@@ -12,6 +12,8 @@ use std::rc::Rc;
 
 /// A job, and on whose record it runs.
 type Place = (Option<u64>, Rc<Job>);
+/// Records, each with the record epoch.
+type Epochs = Vec<(u64, u64)>;
 
 impl Server {
     /// The commit of a run was refused.
@@ -101,7 +103,7 @@ impl Server {
 
     /// Takes back a run and all that rest on it. Those but the first are queued again; returned are the first one's job, the
     /// records that it touched with their epochs, and the players whose queues have changed.
-    fn fall(&self, number: u64) -> Option<(Place, Vec<(u64, u64)>, BTreeSet<u64>)> {
+    fn fall(&self, number: u64) -> Option<(Place, Epochs, BTreeSet<u64>)> {
         let fallen = self.0.undecided.borrow_mut().fall(number);
         let (_, first) = fallen.entries.first()?;
         let epochs = first.touched.clone();
