@@ -210,7 +210,7 @@ fn missing_permissions_are_named_and_not_mistaken_for_silence() {
 }
 
 /// Writes an authority and a certificate of the server's by it; returns the configuration that names them.
-fn certificates(dir: &Path, is_expired: bool) -> String {
+fn certificates(dir: &Path, is_expired: bool, verify: bool) -> String {
     let mut authority = CertificateParams::new(Vec::new()).unwrap();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
@@ -226,7 +226,9 @@ fn certificates(dir: &Path, is_expired: bool) -> String {
     put("cert.pem", own.pem());
     put("key.pem", key.serialize_pem());
     let dir = dir.display();
-    format!("tls {{ cert_file: \"{dir}/cert.pem\", key_file: \"{dir}/key.pem\", ca_file: \"{dir}/ca.pem\" }}")
+    format!(
+        "tls {{ cert_file: \"{dir}/cert.pem\", key_file: \"{dir}/key.pem\", ca_file: \"{dir}/ca.pem\", verify: {verify} }}"
+    )
 }
 
 fn tls(server: &Server, dir: &Path) -> NatsLink {
@@ -239,20 +241,40 @@ fn tls(server: &Server, dir: &Path) -> NatsLink {
 fn certificates_are_checked_before_anything_is_said() {
     let dirs = [(); 3].map(|()| tempfile::tempdir().unwrap());
     let [good, expired, other] = dirs.each_ref().map(|dir| dir.path());
-    certificates(other, false);
-    let Some(server) = Server::start(&certificates(good, false)) else { return };
+    certificates(other, false, false);
+    let Some(server) = Server::start(&certificates(good, false, false)) else { return };
     tls(&server, good).listen(HERE).unwrap();
     let text = refusal(tls(&server, other).listen(HERE));
     assert!(text.contains("tls://127.0.0.1") && text.contains("invalid peer certificate"), "{text}");
-    let server = Server::start(&certificates(expired, true)).unwrap();
+    let server = Server::start(&certificates(expired, true, false)).unwrap();
     let text = refusal(tls(&server, expired).listen(HERE));
     assert!(text.contains("invalid peer certificate") && text.contains("expired"), "{text}");
 }
 
 #[test]
+fn a_server_that_asks_for_certificates_gets_ours_and_refuses_who_has_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(server) = Server::start(&certificates(dir.path(), false, true)) else { return };
+    let own = Some((dir.path().join("cert.pem"), dir.path().join("key.pem")));
+    let authorities = vec![dir.path().join("ca.pem")];
+    let url = |host| format!("tls://{host}:{}", server.port());
+    let with = |own| {
+        let tls = Some(Tls { authorities: authorities.clone(), own });
+        NatsLink::new(NatsOptions { tls, ..options(url("127.0.0.1")) })
+    };
+    with(own).listen(HERE).unwrap();
+    let text = refusal(with(None).listen(HERE));
+    assert!(text.contains(&url("127.0.0.1")), "{text}");
+    // A certificate counts for the name that it is for.
+    let elsewhere = NatsOptions { tls: Some(Tls { authorities, own: None }), ..options(url("localhost")) };
+    let text = refusal(NatsLink::new(elsewhere).listen(HERE));
+    assert!(text.contains("not valid for name"), "{text}");
+}
+
+#[test]
 fn certificates_are_not_given_up_because_a_server_has_none() {
     let dir = tempfile::tempdir().unwrap();
-    certificates(dir.path(), false);
+    certificates(dir.path(), false, false);
     let Some(server) = Server::start("") else { return };
     let text = refusal(tls(&server, dir.path()).listen(HERE));
     assert!(text.contains("tls://127.0.0.1"), "{text}");
