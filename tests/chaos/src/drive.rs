@@ -35,6 +35,8 @@ const LOOK: Duration = Duration::from_millis(250);
 const SHOW: Duration = Duration::from_secs(5);
 /// Transfers between servers that a run needs to count: a full one, a short one.
 const LEAST: (i64, i64) = (1000, 100);
+/// What no node may ever say in its log.
+const ALARMS: [&str; 2] = ["panicked at", "a commit that had fallen with another one is durable"];
 /// Lines of a failure that are shown.
 const SHOWN: usize = 20;
 
@@ -190,18 +192,19 @@ async fn run(args: &Args, cluster: &mut Cluster, database: Option<&mut Database>
     }
     shown.abort();
     failed.extend(settled(cluster).await.err());
-    let books = books.borrow();
     let read = ledger::read(cluster).await;
     let ledger = read.unwrap_or_else(|why| {
         failed.push(why);
         ledger::Ledger::new()
     });
-    let (ends, wrong) = audit(&books, &ledger, &uids);
-    failed.extend(wrong);
     let dead_letters = dead_letters(cluster).await.unwrap_or_else(|why| vec![why]);
     failed.extend(dead_letters.iter().map(|letter| format!("a dead letter: {letter}")));
+    let books = books.borrow();
+    let (ends, wrong) = audit(&books, &ledger, &uids);
+    failed.extend(wrong);
     let log = cluster.log();
-    failed.extend(log.lines().filter(|line| line.contains("panicked at")).map(str::to_owned));
+    let is_alarm = |line: &&str| ALARMS.iter().any(|alarm| line.contains(alarm));
+    failed.extend(log.lines().filter(is_alarm).map(str::to_owned));
     let start = START * i64::try_from(args.players).unwrap_or_default();
     let report = Report {
         books: &books,
