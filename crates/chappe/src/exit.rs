@@ -20,6 +20,8 @@ pub(crate) const EVICTED: u8 = 4;
 pub(crate) const UNREACHABLE: u8 = 5;
 /// A mod of the node cannot be loaded: trying again changes nothing.
 pub(crate) const MOD: u8 = 6;
+/// The node has left in order to be started again (`chappe roll`, `ResetServer`).
+pub(crate) const RESTART: u8 = 75;
 
 /// Why a command came to nothing.
 #[derive(Debug, thiserror::Error)]

@@ -2,7 +2,7 @@
 
 use crate::app::{App, ModError};
 use crate::config::node_config;
-use crate::exit::CommandError;
+use crate::exit::{self, CommandError};
 use crate::python;
 use crate::roles::{Part, SetupError};
 use crate::store;
@@ -39,6 +39,7 @@ pub(crate) fn run(
         _ => None,
     };
     let is_mod_wrong = Cell::new(false);
+    let wants_restart = Cell::new(false);
     let told = |error: SetupError| {
         is_mod_wrong.set(matches!(error, SetupError::Mod(ModError::Wrong(_))));
         error.to_string()
@@ -51,15 +52,20 @@ pub(crate) fn run(
             tokio::task::spawn_local(stop_when_asked(node.clone(), stop));
             tokio::task::spawn_local(tell_ready(node.clone(), on_ready));
             let part = Part::attach(app, deploy, entry, &node, store);
-            node.run(link, Beats::Thread, async |node| {
+            let ended = node.run(link, Beats::Thread, async |node| {
                 part.set_up(app, deploy, entry, node).await.map_err(told)
-            })
-            .await
+            });
+            let ended = ended.await;
+            wants_restart.set(node.wants_restart());
+            ended
         })
     };
     let (store, closing) = (store.clone(), store);
     let ended = live(store);
     closing.iter().for_each(store::close);
+    if ended.is_ok() && wants_restart.get() {
+        return Err(CommandError::Told { code: exit::RESTART });
+    }
     ended.map_err(|error| match is_mod_wrong.get() {
         true => CommandError::Mod(error),
         false => CommandError::Node(error),

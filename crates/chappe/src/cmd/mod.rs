@@ -5,6 +5,7 @@ mod call;
 mod check;
 mod client;
 mod deadletters;
+mod drain;
 mod kick;
 mod mods;
 mod node;
@@ -12,6 +13,7 @@ mod nodes;
 mod notifications;
 mod players;
 mod record;
+mod roll;
 mod send;
 mod stop;
 mod store;
@@ -42,6 +44,7 @@ Exit codes:
   4  the master took the node for lost
   5  the cluster cannot be reached
   6  a mod cannot be loaded
+  75 the node wants to be started again
 
 Example:
   chappe up deploy.json";
@@ -83,6 +86,8 @@ enum Command {
     DeadLetters(deadletters::Args),
     Store(store::Args),
     Stop(stop::Args),
+    Drain(drain::Args),
+    Roll(roll::Args),
     Mod(mods::Args),
     Client(client::Args),
     Bench(bench::Args),
@@ -127,6 +132,8 @@ pub(crate) fn run(app: App, args: impl IntoIterator<Item = OsString>) -> ExitCod
         Command::DeadLetters(args) => deadletters::run(&context, args),
         Command::Store(args) => store::run(&context, args),
         Command::Stop(args) => stop::run(&context, &args),
+        Command::Drain(args) => drain::run(&context, &args),
+        Command::Roll(args) => roll::run(&context, &args),
         Command::Mod(args) => mods::run(&context, args),
         Command::Client(args) => client::run(&context, args),
         Command::Bench(args) => bench::run(args, &context.app, context.json),

@@ -60,6 +60,7 @@ pub(crate) enum End {
 impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            End::Exit(exit::RESTART, _) => f.write_str("it wants to be started again"),
             End::Exit(code, None) => write!(f, "exit code {code}"),
             End::Exit(code, Some(why)) => write!(f, "code {code}: {why}"),
             End::Killed(by) => f.write_str(by),
@@ -176,7 +177,11 @@ impl Supervisor {
                 self.announce_when_ready();
                 break;
             }
-            let delay = backoff.next(began.elapsed());
+            let delay = match end {
+                // Nothing is wrong with it.
+                End::Exit(exit::RESTART, _) => Duration::ZERO,
+                _ => backoff.next(began.elapsed()),
+            };
             self.output.event(&Event::died(&entry, &end, delay));
             tokio::select! {
                 biased;
