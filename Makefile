@@ -83,8 +83,8 @@ chaos:
 ## The same in short, on both stores.
 chaos-short:
 	$(CARGO) build --release --locked -p chappe-chaos
-	target/release/chappe-chaos drive --short --seed 1 --minutes 0.6
-	target/release/chappe-chaos drive --short --seed 2 --minutes 0.6 --store postgres
+	target/release/chappe-chaos drive --short --seed 1 --minutes 0.5
+	target/release/chappe-chaos drive --short --seed 2 --minutes 0.5 --store postgres
 
 ## Chappe beside raw sockets, NATS, Redis, tonic and a plain WebSocket relay, in one run; prints the ratios and draws
 ## docs/bench.svg. Takes about ten minutes; nothing else should run meanwhile.
