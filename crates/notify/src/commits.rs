@@ -207,6 +207,9 @@ impl Server {
             version: touched.version,
             document: encoded.remove(uid),
         };
+        // The same step may have been done elsewhere meanwhile: that outcome is not the one that was handled here.
+        let cause = run.job.cause.get();
+        commit.rests_on = cause.and_then(|cause| self.0.undecided.borrow().commit_of(cause));
         commit.records = did.touched.iter().map(change).collect();
         commit.transitions = did.transition.into_iter().collect();
         (commit.sent, commit.answers) = (did.sent, did.answers);

@@ -94,6 +94,11 @@ impl Undecided {
         Fallen { entries: lost.iter().filter_map(take).collect() }
     }
 
+    /// The commit of a run that is not decided.
+    pub(crate) fn commit_of(&self, number: u64) -> Option<CommitId> {
+        self.entries.get(&number)?.commit
+    }
+
     /// The last run that wrote a record.
     pub(crate) fn last_writer(&self, uid: u64, epoch: u64) -> Option<u64> {
         let wrote = |entry: &Entry| entry.wrote.get(&uid).is_some_and(|before| before.epoch == epoch);

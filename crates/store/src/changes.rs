@@ -40,6 +40,7 @@ impl Wanted {
 
     fn commit(&mut self, commit: &Commit) {
         self.commits.insert(commit.id);
+        self.commits.extend(commit.rests_on);
         commit.records.iter().for_each(|change| self.head(change.uid));
         self.notifications.extend(commit.transitions.iter().map(|transition| transition.id));
         self.notifications.extend(commit.sent.iter().map(|sent| sent.id));

@@ -10,6 +10,10 @@ pub struct Commit {
     pub id: CommitId,
     /// What ran, for the record's history: `user.giveMoney2`.
     pub handler: String,
+    /// The commit without which it never was: that of the handler whose notification or outcome it handles before that is
+    /// durable. Refused unless that one is committed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rests_on: Option<CommitId>,
     /// The records that it read or wrote, each at most once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub records: Vec<RecordChange>,
@@ -39,6 +43,7 @@ impl Commit {
         Commit {
             id,
             handler: handler.into(),
+            rests_on: None,
             records: Vec::new(),
             transitions: Vec::new(),
             sent: Vec::new(),

@@ -90,6 +90,9 @@ pub enum Refused {
         /// What is there.
         current: u64,
     },
+    /// What it handles has not come to be: the commit that it rests on is not there.
+    #[error("commit {0}, on which it rests, is not there")]
+    CauseMissing(CommitId),
     /// No such player.
     #[error("there is no player {0}")]
     NoSuchPlayer(u64),

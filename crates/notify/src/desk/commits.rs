@@ -310,7 +310,7 @@ impl Desk {
             Ok(Err(Refused::StaleEpoch { uid, .. } | Refused::NoSuchPlayer(uid))) => {
                 refused("commits_stale", CommitReply::Stale { uid })
             }
-            Ok(Err(Refused::StaleVersion { .. } | Refused::GivenUp(_))) => {
+            Ok(Err(Refused::StaleVersion { .. } | Refused::CauseMissing(_) | Refused::GivenUp(_))) => {
                 refused("commits_again", CommitReply::Again)
             }
             Ok(Err(Refused::NotificationMoved { .. } | Refused::DuplicateNotification(_))) => {

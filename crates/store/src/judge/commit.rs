@@ -14,6 +14,9 @@ impl Judge<'_> {
             Some(false) => return Err(Refused::GivenUp(commit.id)),
             None => {}
         }
+        if let Some(cause) = commit.rests_on.filter(|cause| self.commits.get(cause) != Some(&true)) {
+            return Err(Refused::CauseMissing(cause));
+        }
         self.check_shape(commit)?;
         self.check_records(commit)?;
         commit.transitions.iter().try_for_each(|transition| self.check_transition(transition))?;
