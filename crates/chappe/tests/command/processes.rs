@@ -244,3 +244,30 @@ fn a_cluster_without_a_master_ends_with_its_code() {
     let (status, said) = up.end();
     assert_eq!(status.code(), Some(3), "{said:#?}");
 }
+
+#[test]
+fn a_rolled_type_runs_the_old_processes_on() {
+    let cluster = Cluster::small();
+    let mut up = cluster.up(&[]);
+    up.event("ready");
+    let before = cluster.processes(&[20, 21]);
+    let rolled = cluster.run("roll", &["bw4", "--json"]);
+    let said = String::from_utf8_lossy(&rolled.stdout);
+    assert_eq!(rolled.status.code(), Some(0), "{said}{}", String::from_utf8_lossy(&rolled.stderr));
+    let last: serde_json::Value = serde_json::from_str(said.lines().last().expect("lines")).expect("JSON");
+    assert_eq!(last, serde_json::json!({"ok": true, "nodes": 2, "moved": 0}));
+    before.into_iter().for_each(Process::gone);
+    assert_eq!(cluster.ask("roll", &["no_such_type"]).0, Some(2));
+}
+
+#[test]
+fn a_drained_node_is_started_again_against_the_operators_will() {
+    let cluster = Cluster::small();
+    let mut up = cluster.up(&[]);
+    up.event("ready");
+    let (code, found) = cluster.ask("drain", &["21"]);
+    assert_eq!((code, &found["moved"], &found["left"]), (Some(0), &0.into(), &0.into()), "{found}");
+    assert_eq!(up.event("node_left")["node"], 21);
+    let (code, found) = cluster.ask("drain", &["1"]);
+    assert_eq!((code, &found["reason"]), (Some(1), &"WrongRole".into()), "{found}");
+}
