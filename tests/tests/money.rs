@@ -1,5 +1,7 @@
 //! `giveMoney`, the acceptance case of snipe.md, without faults.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+
 use chappe_tests::money::bank::{AMOUNT, MONEY, MOST};
 use chappe_tests::money::cluster::{Cluster, GAME1, GAME2, run};
 use chappe_wire::{Value, value};

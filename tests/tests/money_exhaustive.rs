@@ -4,6 +4,13 @@
 //! `ALONE=0` leaves out those with one fault; `SECONDS=n` gives the pairs so long instead of 25 s, `SEED=n` draws others; `CASE='TwoServers 3:4 17:0'` plays one case
 //! again: at step 3 the fault of number 4, at step 17 that of number 0.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test that cannot go on says so, and how much was tried"
+)]
+
 use chappe_tests::money::exhaustive::{Found, Scenario, Strike, count, play};
 use chappe_tests::rng::Rng;
 use std::collections::BTreeMap;

@@ -3,6 +3,13 @@
 //!
 //! `cargo test -p chappe-tests --features sabotage --test money_sabotage`
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test that cannot go on says so, and how much was tried"
+)]
+
 use chappe_store::sabotage::{self, Sabotage};
 use chappe_tests::money::cluster::Cluster;
 use chappe_tests::money::exhaustive::{Scenario, Strike, play, play_on};

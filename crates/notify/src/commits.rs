@@ -294,13 +294,16 @@ impl Server {
             if let Some(result) = entry.result {
                 entry.run.job.finish(result);
             }
-            entry.touched.iter().map(|(uid, _)| *uid).chain(entry.run.uid).for_each(|uid| self.pump(uid));
+            let kept = entry.kept.iter().filter_map(|(uid, ..)| *uid);
+            let touched = entry.touched.iter().map(|(uid, _)| *uid);
+            touched.chain(entry.run.uid).chain(kept).for_each(|uid| self.pump(uid));
         }
     }
 
     fn forget_writer(&self, number: u64, entry: &Entry) {
         let mut records = self.0.records.borrow_mut();
-        for uid in entry.wrote.keys() {
+        let kept = entry.kept.iter().filter_map(|(uid, ..)| uid.as_ref());
+        for uid in entry.wrote.keys().chain(kept) {
             if let Some(held) = records.get_mut(uid) {
                 held.last_writer = held.last_writer.filter(|writer| *writer != number);
                 held.blocked_by = held.blocked_by.filter(|writer| *writer != number);

@@ -33,7 +33,7 @@ impl Server {
         let (uid, job) = first;
         match why {
             CommitReply::Again | CommitReply::Committed { .. } => {
-                uid.into_iter().for_each(|uid| self.await_doubt(uid));
+                uid.into_iter().for_each(|uid| self.await_doubt(uid, &job));
                 self.run_again(vec![(uid, job)]);
             }
             CommitReply::Moved | CommitReply::DeadlinePassed => self.overtaken(uid, &job),
@@ -84,11 +84,11 @@ impl Server {
         self.say_free();
     }
 
-    /// What was refused had read what another run wrote whose commit is in doubt: until that is decided, running again would
-    /// be in vain.
-    fn await_doubt(&self, uid: u64) {
+    /// What was refused rests on another run whose commit is in doubt: until that is decided, running again would be in vain.
+    fn await_doubt(&self, uid: u64, job: &Job) {
+        let cause = job.cause.get().filter(|cause| self.0.undecided.borrow().contains(*cause));
         if let Some(held) = self.0.records.borrow_mut().get_mut(&uid) {
-            held.blocked_by = held.last_writer;
+            held.blocked_by = held.last_writer.max(cause);
         }
     }
 
@@ -113,7 +113,8 @@ impl Server {
         let mut affected = self.roll_back(&fallen);
         let mut again: Vec<Place> = Vec::new();
         for (number, entry) in &fallen.entries {
-            self.forget_kept(entry, &never_was);
+            self.forget_kept(*number, entry, &never_was);
+            affected.extend(entry.kept.iter().filter_map(|(uid, ..)| *uid));
             self.0.outbox.borrow_mut().forget(*number);
             drop(self.0.node.discard_run(entry.run.gate.get()));
             affected.extend(entry.run.uid);
@@ -151,11 +152,12 @@ impl Server {
     }
 
     /// Steps that a fallen run had queued here: they never were.
-    fn forget_kept(&self, entry: &Entry, never_was: &impl Fn(&Job) -> bool) {
+    fn forget_kept(&self, number: u64, entry: &Entry, never_was: &impl Fn(&Job) -> bool) {
         let mut forgotten = Vec::new();
         let mut records = self.0.records.borrow_mut();
         for (uid, id, step) in &entry.kept {
             let Some(held) = uid.and_then(|uid| records.get_mut(&uid)) else { continue };
+            held.blocked_by = held.blocked_by.filter(|by| *by != number);
             let before = held.queue.len();
             held.queue.retain(|job| job.step_key() != Some((*id, *step)) || !never_was(job));
             if held.queue.len() < before {

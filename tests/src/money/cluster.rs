@@ -55,6 +55,9 @@ pub struct Cluster {
     due: RefCell<Vec<(Instant, Due)>>,
 }
 
+/// Registers a test's own modules.
+pub type More = Rc<dyn Fn(&Server)>;
+
 /// What a cluster is like.
 #[derive(Clone)]
 pub struct Plan {
@@ -67,7 +70,7 @@ pub struct Plan {
     /// Of the servers' half.
     pub options: Options,
     /// Registers more on each game server.
-    pub more: Option<Rc<dyn Fn(&Server)>>,
+    pub more: Option<More>,
 }
 
 impl Plan {
