@@ -4,8 +4,10 @@
 //! nobody and is no member of the cluster.
 
 use crate::exit::CommandError;
+use crate::links;
 use chappe_deploy::Deploy;
 use chappe_link::local::LocalLink;
+use chappe_link::nats::NatsLink;
 use chappe_link::{Buffer, Conn, Link};
 use chappe_node::{Config, control};
 use chappe_wire::frame::{read_frame, write_frame};
@@ -121,6 +123,18 @@ fn link(deploy: &Deploy) -> LocalLink {
     LocalLink::new(deploy.run_dir())
 }
 
+/// A connection to the master: on this machine, else over the engine. With it what keeps the engine's link alive.
+async fn dial(deploy: &Deploy, master: NodeId) -> io::Result<(Box<dyn Conn>, Option<NatsLink>)> {
+    let near = match link(deploy).dial(master).await {
+        Ok(conn) => return Ok((conn, None)),
+        Err(error) => error,
+    };
+    match links::nats(deploy).map_err(io::Error::other)? {
+        Some(far) => Ok((far.dial(master).await?, Some(far))),
+        None => Err(near),
+    }
+}
+
 fn unreached(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => "no master listens".to_owned(),
@@ -130,7 +144,9 @@ fn unreached(error: &io::Error) -> String {
 }
 
 struct Connection {
+    /// Goes before the link that carries it.
     conn: Box<dyn Conn>,
+    _far: Option<NatsLink>,
     incoming: Buffer,
 }
 
@@ -148,8 +164,8 @@ impl Connection {
             purpose: Purpose::Messages,
         };
         let greeted = async {
-            let conn = link(deploy).dial(master).await?;
-            let mut connection = Connection { conn, incoming: Buffer::default() };
+            let (conn, far) = dial(deploy, master).await?;
+            let mut connection = Connection { conn, _far: far, incoming: Buffer::default() };
             connection.write(&Greeting::Hello(hello).encode(PROTOCOL)).await?;
             match connection.greeting().await? {
                 Greeting::Hello(_) => Ok(connection),

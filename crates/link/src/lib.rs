@@ -9,6 +9,7 @@ mod buffer;
 pub mod local;
 pub mod memory;
 pub mod nats;
+pub mod nearest;
 
 pub use buffer::Buffer;
 

@@ -2,11 +2,11 @@
 
 use super::{Context, DeployFile};
 use crate::exit::{self, CommandError};
+use crate::links;
 use crate::supervisor::READY_LINE;
 use crate::{node_process, orphan, python, signals};
 use chappe_deploy::NodeEntry;
 use chappe_link::local::LocalLink;
-use std::sync::Arc;
 
 /// Run one node in the foreground
 ///
@@ -52,7 +52,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CommandError> {
         deploy.create_run_dir().map_err(CommandError::io("the directory of the cluster's sockets"))?;
     let stop = signals::asked_to_leave().map_err(CommandError::io("cannot listen to signals"))?;
     let ready = ready_line(context, entry);
-    let link = Arc::new(LocalLink::new(run_dir));
+    let link = links::of_node(&deploy, entry, LocalLink::new(run_dir)).map_err(CommandError::Usage)?;
     node_process::run(&context.app, &deploy, entry, link, stop, move || super::say(&ready))
 }
 

@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 /// Start all nodes and keep them running
 ///
 /// Each node is a process of its own; what they print is shown with their names in front. A node that dies is
-/// started again. Ctrl-C ends the cluster in order, within 5 s; a second one at once.
+/// started again. Ctrl-C ends the cluster in order, within 5 s; a second one at once. Of a cluster on several machines,
+/// `--host` starts those of this one.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
@@ -21,11 +22,21 @@ pub(super) struct Args {
     /// Run all nodes as threads of one process, connected through memory
     #[arg(long)]
     one_process: bool,
+    /// Start the nodes of this machine: those whose entries have this `host`
+    #[arg(long, value_name = "NAME")]
+    host: Option<String>,
 }
 
 pub(super) fn run(context: &Context, args: Args) -> Result<(), CommandError> {
     let deploy = args.file.load()?;
-    node_process::check_entries(&context.app, &deploy.nodes).map_err(CommandError::Usage)?;
+    let nodes = deploy.on_host(args.host.as_deref()).map_err(CommandError::Usage)?;
+    let nodes: Vec<NodeEntry> = nodes.into_iter().cloned().collect();
+    node_process::check_entries(&context.app, &nodes).map_err(CommandError::Usage)?;
+    if args.one_process && deploy.is_distributed() {
+        return Err(CommandError::Usage(
+            "--one-process: the nodes of this file run on several hosts".to_owned(),
+        ));
+    }
     if args.one_process {
         // One interpreter cannot keep two nodes' modules apart.
         let with_mods = deploy.nodes.iter().filter(|entry| !entry.mods.is_empty());
@@ -44,12 +55,13 @@ pub(super) fn run(context: &Context, args: Args) -> Result<(), CommandError> {
     if args.one_process {
         hand_over(context, &deploy)?;
     }
-    if tool::is_running(&deploy) {
+    let has_master = nodes.iter().any(|entry| entry.id == deploy.master().id);
+    if has_master && tool::is_running(&deploy) {
         let (cluster, master) = (&deploy.cluster, deploy.master().id);
         let text = format!("the cluster `{cluster}` runs already: its master, node {master}, answers");
         return Err(CommandError::Usage(text));
     }
-    deploy.probe_ports(|_| true)?;
+    deploy.probe_ports(|node| nodes.iter().any(|entry| entry.id == node.id))?;
     deploy.create_run_dir().map_err(CommandError::io("the directory of the cluster's sockets"))?;
     let output = Output::new(&deploy, context.json).map_err(CommandError::io("cannot start"))?;
     let launch = if args.one_process {
@@ -59,7 +71,7 @@ pub(super) fn run(context: &Context, args: Args) -> Result<(), CommandError> {
         let programs = Programs::new(&context.app, deploy.path.clone(), context.log.clone());
         Launch::Processes(programs.map_err(CommandError::io("this program's own file"))?)
     };
-    supervisor::run(deploy, launch, output)
+    supervisor::run(deploy, nodes, launch, output)
 }
 
 /// Becomes the program that the entries name, if they name one; it has the game's code.

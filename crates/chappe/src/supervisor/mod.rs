@@ -89,6 +89,8 @@ pub(crate) enum Launch {
 /// Keeps the nodes of a cluster running.
 pub(crate) struct Supervisor {
     deploy: Arc<Deploy>,
+    /// Those of this machine.
+    nodes: Vec<NodeEntry>,
     launch: Launch,
     output: Rc<Output>,
     started: Instant,
@@ -101,11 +103,16 @@ pub(crate) struct Supervisor {
     changed: Notify,
 }
 
-/// Runs the cluster until it is asked to leave, or cannot go on.
+/// Runs these nodes of the cluster until it is asked to leave, or cannot go on.
 ///
 /// # Errors
 /// [`CommandError::Ended`] when nodes could not be kept running.
-pub(crate) fn run(deploy: Arc<Deploy>, launch: Launch, output: Output) -> Result<(), CommandError> {
+pub(crate) fn run(
+    deploy: Arc<Deploy>,
+    nodes: Vec<NodeEntry>,
+    launch: Launch,
+    output: Output,
+) -> Result<(), CommandError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(CommandError::io("cannot start"))?;
     let output = Rc::new(output);
@@ -114,6 +121,7 @@ pub(crate) fn run(deploy: Arc<Deploy>, launch: Launch, output: Output) -> Result
         let signals = Signals::new().map_err(CommandError::io("cannot listen to signals"))?;
         let supervisor = Supervisor {
             deploy,
+            nodes,
             launch,
             output,
             started: Instant::now(),
@@ -132,7 +140,7 @@ pub(crate) fn run(deploy: Arc<Deploy>, launch: Launch, output: Output) -> Result
 
 impl Supervisor {
     async fn supervise(self: Rc<Self>, mut signals: Signals) -> Result<(), CommandError> {
-        for entry in &self.deploy.nodes {
+        for entry in &self.nodes {
             let (order, orders) = watch::channel(Order::Run);
             self.orders.borrow_mut().insert(entry.id, order);
             self.kept.borrow_mut().insert(entry.id);
@@ -211,13 +219,14 @@ impl Supervisor {
     /// Says once that the cluster is ready: every node is that has not been given up.
     fn announce_when_ready(&self) {
         let (ready, given_up) = (self.ready.borrow(), self.given_up.borrow());
-        let has_master = ready.contains(&self.deploy.master().id);
-        if has_master
-            && ready.len() + given_up.len() == self.deploy.nodes.len()
+        let master = self.deploy.master().id;
+        let is_elsewhere = self.nodes.iter().all(|entry| entry.id != master);
+        if (is_elsewhere || ready.contains(&master))
+            && ready.len() + given_up.len() == self.nodes.len()
             && !self.is_announced.replace(true)
         {
             let without = given_up.keys().copied().collect();
-            self.output.event(&Event::ready(&self.deploy, without, self.started.elapsed()));
+            self.output.event(&Event::ready(&self.deploy, &self.nodes, without, self.started.elapsed()));
         }
     }
 
@@ -228,7 +237,7 @@ impl Supervisor {
             if self.is_announced.get() {
                 return std::future::pending().await;
             }
-            let missing = self.deploy.nodes.iter().map(|entry| entry.id);
+            let missing = self.nodes.iter().map(|entry| entry.id);
             let missing = missing.filter(|id| !self.ready.borrow().contains(id)).collect();
             self.output
                 .event(&Event::Waiting { nodes: missing, seconds: self.started.elapsed().as_secs_f64() });

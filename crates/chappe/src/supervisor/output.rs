@@ -148,16 +148,16 @@ pub(crate) enum Event {
 }
 
 impl Event {
-    pub(super) fn ready(deploy: &Deploy, without: Vec<i64>, took: Duration) -> Event {
+    pub(super) fn ready(deploy: &Deploy, nodes: &[NodeEntry], without: Vec<i64>, took: Duration) -> Event {
         let address = |entry: &NodeEntry, scheme| {
             let host = if entry.ip.contains(':') { format!("[{}]", entry.ip) } else { entry.ip.clone() };
             entry.port.map(|port| format!("{scheme}://{host}:{port}"))
         };
         let is_up = |entry: &&NodeEntry| entry.role == Role::Proxy && !without.contains(&entry.id);
-        let clients = deploy.nodes.iter().filter(is_up).filter_map(|entry| address(entry, "ws")).collect();
+        let clients = nodes.iter().filter(is_up).filter_map(|entry| address(entry, "ws")).collect();
         Event::Ready {
             cluster: deploy.cluster.clone(),
-            nodes: deploy.nodes.len() - without.len(),
+            nodes: nodes.len() - without.len(),
             without,
             seconds: took.as_secs_f64(),
             clients,

@@ -41,7 +41,7 @@ impl Supervisor {
 
     async fn leave_in_stages(&self, began: Instant) {
         for (roles, until) in STAGES {
-            let of_stage = self.deploy.nodes.iter().filter(|entry| roles.contains(&entry.role));
+            let of_stage = self.nodes.iter().filter(|entry| roles.contains(&entry.role));
             let ids: Vec<i64> = of_stage.map(|entry| entry.id).collect();
             self.order(&ids, Order::Leave);
             let _ = timeout_at(began + until, self.until_gone(&ids)).await;
