@@ -73,7 +73,8 @@ fn a_restart_of_nats_in_the_middle_of_a_stream_loses_repeats_and_reorders_nothin
         // And not one more, nor another order.
         let numbers: Vec<_> = heard.take().iter().map(|(_, data)| data.as_uint().unwrap()).collect();
         assert!(numbers == accepted, "{} came of {} accepted", numbers.len(), accepted.len());
-        assert_eq!(*failed.borrow(), Vec::<Reason>::new());
+        // None was lost under way: what failed was never taken, because the queue was full.
+        assert!(failed.borrow().iter().all(|reason| *reason == Reason::Overloaded), "{:?}", failed.borrow());
         assert_eq!(accepted.len() as u64 + refused, 60_000);
         let stats = link.stats();
         assert_eq!((stats.disconnects, stats.reconnects, stats.broken), (3, 3, 0), "{stats:?}");
