@@ -12,6 +12,8 @@ pub struct HandlerError {
     code: String,
     text: String,
     is_refusal: bool,
+    /// It failed for a reason that passes.
+    passing: Option<Reason>,
 }
 
 impl HandlerError {
@@ -25,17 +27,17 @@ impl HandlerError {
     /// A no that the player is to hear, by its `errorCode`: not enough money. Nothing is wrong, so nothing is logged.
     pub fn refuse(code: impl Into<String>) -> HandlerError {
         let code = code.into();
-        HandlerError { text: code.clone(), code, is_refusal: true }
+        HandlerError { text: code.clone(), code, is_refusal: true, passing: None }
     }
 
     /// As [`HandlerError::refuse`], with a text for the log and for `message` in the response.
     pub fn refuse_with(code: impl Into<String>, text: impl Into<String>) -> HandlerError {
-        HandlerError { code: code.into(), text: text.into(), is_refusal: true }
+        HandlerError { code: code.into(), text: text.into(), is_refusal: true, passing: None }
     }
 
     /// Something is wrong: logged and counted; the player hears `handlerFailed`.
     pub fn failed(text: impl Into<String>) -> HandlerError {
-        HandlerError { code: Self::FAILED.to_owned(), text: text.into(), is_refusal: false }
+        HandlerError { code: Self::FAILED.to_owned(), text: text.into(), is_refusal: false, passing: None }
     }
 
     /// The `errorCode`.
@@ -58,8 +60,19 @@ impl HandlerError {
         self.code == Self::UNDONE
     }
 
+    /// The reason of a failure that passes by itself: the master restarts, nobody answered in time. A player who asks
+    /// again, under the same id too, is served then; so the player hears this reason, and it is not kept.
+    pub fn passing(&self) -> Option<Reason> {
+        self.passing
+    }
+
     pub(crate) fn undone(text: &str) -> HandlerError {
-        HandlerError { code: Self::UNDONE.to_owned(), text: text.to_owned(), is_refusal: false }
+        HandlerError {
+            code: Self::UNDONE.to_owned(),
+            text: text.to_owned(),
+            is_refusal: false,
+            passing: None,
+        }
     }
 
     pub(crate) fn bad_params(text: impl Into<String>) -> HandlerError {
@@ -75,7 +88,8 @@ impl From<ValueError> for HandlerError {
 
 impl From<Failure> for HandlerError {
     fn from(failure: Failure) -> HandlerError {
-        HandlerError::failed(failure.to_string())
+        let passing = Some(failure.reason).filter(|reason| reason.is_transient());
+        HandlerError { passing, ..HandlerError::failed(failure.to_string()) }
     }
 }
 

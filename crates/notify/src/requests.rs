@@ -93,7 +93,8 @@ impl Server {
             Err(error) => Some(self.failed_request(run, kind, id.as_deref(), error)),
         };
         let mut did = run.did.borrow_mut();
-        if let Some(id) = id {
+        let passes = result.as_ref().is_err_and(|error| error.passing().is_some());
+        if let Some(id) = id.as_ref().filter(|_| !passes) {
             // An empty one says that the response comes later.
             let response = fields.as_ref().and_then(|fields| value::encode(fields).ok()).unwrap_or_default();
             did.answers.push(NewAnswer { uid, request: first(id), response });
@@ -295,7 +296,11 @@ impl Server {
 
 fn error_fields(kind: &str, id: Option<&str>, error: &HandlerError) -> Value {
     let mut fields = head(kind, id);
-    fields.push((ERROR_FIELD.into(), error.code().into()));
+    let code: &str = match error.passing() {
+        Some(reason) => reason.as_str(),
+        None => error.code(),
+    };
+    fields.push((ERROR_FIELD.into(), code.into()));
     if error.text() != error.code() {
         // What went wrong inside is for the log.
         let text = if error.is_refusal() { error.text() } else { "the handler failed" };
