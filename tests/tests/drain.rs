@@ -16,15 +16,15 @@ const OTHER: i64 = 21;
 
 fn each_link(players: u64, lobbies: &[i64], test: impl AsyncFn(&World, Vec<Client>)) {
     for name in LINKS {
-        let dir = tempfile::tempdir().unwrap();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let dir = tempfile::tempdir().expect("a directory");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         LocalSet::new().block_on(&runtime, async {
             let mut declared = vec![(MASTER, Role::Master, "master"), (PROXY, Role::Proxy, "proxy")];
             declared.extend(lobbies.iter().map(|id| (*id, Role::Lobby, "lobby")));
-            let world = World::new(link(name, dir.path()), &declared, |_| true).await.unwrap();
+            let world = World::new(link(name, dir.path()), &declared, |_| true).await.expect("a cluster");
             let mut clients = Vec::new();
             for uid in 1..=players {
-                clients.push(world.log_in(uid).await.unwrap());
+                clients.push(world.log_in(uid).await.expect("a login"));
             }
             test(&world, clients).await;
         });

@@ -110,7 +110,10 @@ impl Bot {
         loop {
             match tokio::time::timeout(WAIT, self.client.next_event()).await? {
                 Some(ClientEvent::Event(event)) => {
-                    for push in event.response().iter().flat_map(Response::server_notify) {
+                    let response = event.response();
+                    if let Some(push) =
+                        response.as_ref().and_then(|response| response.server_notify().first())
+                    {
                         say(&format!("  {} hears {push}", self.uid));
                         return Ok(());
                     }

@@ -83,7 +83,7 @@ impl Game {
             let server = back.clone();
             async move {
                 player.add("money", params.int("amount")?)?;
-                tell(&server, &player, &params.string("errorCode")?)
+                tell(&server, &player, params.string("errorCode")?)
             }
         });
         server.register(user)?;
