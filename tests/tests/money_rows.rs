@@ -7,7 +7,7 @@ use chappe_node::To;
 use chappe_notify::{Attributes, HandlerError, Module, Options, Params, Player, Server};
 use chappe_store::Fault;
 use chappe_tests::money::bank::{AMOUNT, MONEY};
-use chappe_tests::money::cluster::{Cluster, GAME1, GAME2, MASTER, Plan, run_with};
+use chappe_tests::money::cluster::{Cluster, GAME1, GAME2, GAME3, MASTER, Plan, run_with};
 use chappe_wire::{Value, value};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -668,5 +668,41 @@ fn a_node_cannot_be_asked_for_the_runtimes_own_methods_by_a_mod() {
             )
             .await;
         assert!(answer.is_err());
+    });
+}
+
+#[test]
+fn plain_notifications_keep_their_order_and_follow_a_player_who_moves() {
+    let more: Rc<dyn Fn(&Server)> = Rc::new(|server| probe(server, &Log::default()));
+    let plan = Plan { games: 3, more: Some(more), ..Plan::new(7) };
+    run_with(plan, async move |cluster: Rc<Cluster>| {
+        cluster.up().await;
+        cluster.till().log_in(2, Some(GAME2)).await.unwrap();
+        let send = |numbers: std::ops::Range<i64>| {
+            let sender = cluster.server(GAME1).unwrap();
+            for number in numbers {
+                sender.notify(2, value!({"_type": "probe.append", "number": number})).unwrap();
+            }
+        };
+        let arrived = async |count: usize| {
+            while list(&cluster, 2).await.len() < count {
+                sleep(ms(5)).await;
+            }
+        };
+        // The first ones wait until it is known where the player is; the others need not.
+        send(0..40);
+        arrived(40).await;
+        send(40..80);
+        arrived(80).await;
+        assert_eq!(list(&cluster, 2).await, (0..80).collect::<Vec<_>>());
+        cluster.till().move_to(2, GAME3).await.unwrap();
+        send(80..120);
+        arrived(120).await;
+        cluster.till().log_out(2).await;
+        send(120..160);
+        arrived(160).await;
+        let mut all = list(&cluster, 2).await;
+        all.sort_unstable();
+        assert_eq!(all, (0..160).collect::<Vec<_>>(), "each once");
     });
 }

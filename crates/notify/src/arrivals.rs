@@ -2,8 +2,7 @@
 
 use crate::job::{Job, Task};
 use crate::modules::Handling;
-use crate::protocol::{Dead, Plain, SendTo, ToNode};
-use crate::run::Said;
+use crate::protocol::{Dead, SendTo, ToNode};
 use crate::{Params, Server};
 use chappe_node::Call;
 use chappe_wire::{Reason, Row, Value, value};
@@ -16,12 +15,14 @@ impl Server {
         self.tell_master("dead", &Dead { reason: reason.to_owned(), uid, id, record, depth });
     }
 
-    /// `$notify plain`: the master has found the player's server.
-    pub(crate) fn on_plain(&self, call: Call<'_>) {
-        let Ok(Plain { uid, id, record, depth }) = call.args() else { return };
-        let Ok(record) = value::decode::<Value>(&record) else { return };
-        let kind = kind(&record);
-        self.say(vec![Said::Plain { uid, kind, id, record, depth }]);
+    /// Queues a plain notification for a player whose notifications are handled here.
+    pub(crate) fn queue_plain(&self, uid: u64, id: Option<u64>, record: Value, depth: u32) {
+        let job = Job::new(Task::Plain { kind: kind(&record), id, record, depth });
+        if let Err(reason) = self.queue(uid, job.clone())
+            && let Task::Plain { record, .. } = &job.task
+        {
+            self.dead(reason.as_str(), Some(uid), id, record, depth);
+        }
     }
 
     /// `$notify send_to`: a response for a player here.
@@ -38,12 +39,11 @@ impl Server {
     pub(crate) fn on_event(&self, call: Call<'_>) {
         let Ok(ToNode { id, record, depth }) = call.args() else { return };
         let Ok(record) = value::decode::<Value>(&record) else { return };
-        let kind = kind(&record);
         let is_here = id.is_some_and(|uid| self.0.node.player_by_uid(uid).is_some());
         match id {
-            Some(uid) if is_here => self.say(vec![Said::Plain { uid, kind, id, record, depth }]),
+            Some(uid) if is_here => self.queue_plain(uid, id, record, depth),
             Some(uid) => self.dead("userNotOnline", Some(uid), id, &record, depth),
-            None => self.start(None, Job::new(Task::Plain { kind, id, record, depth })),
+            None => self.start(None, Job::new(Task::Plain { kind: kind(&record), id, record, depth })),
         }
     }
 

@@ -10,6 +10,7 @@
 
 mod arrivals;
 mod attributes;
+mod away;
 mod commits;
 mod desk;
 mod error;

@@ -3,7 +3,7 @@
 use crate::job::{CallMethod, Job, Origin, Task};
 use crate::message::{Message, split};
 use crate::modules::Handled;
-use crate::protocol::{Exists, NOTIFY, Plain, STORE, Sealed, SendTo, ToNode};
+use crate::protocol::{Exists, NOTIFY, STORE, Sealed, SendTo, ToNode};
 use crate::run::{Run, Said};
 use crate::{HandlerError, NotifyError, Params, Player, Server};
 use chappe_node::{Failure, State, To};
@@ -40,13 +40,8 @@ impl Server {
         if message.validate.is_some() || message.durable {
             return self.notify_durable(CALL, uid, message, run, depth);
         }
-        let Message { kind, id, record, .. } = message;
-        let is_here = self.0.records.borrow().contains_key(&uid) || self.0.node.player_by_uid(uid).is_some();
-        if !is_here {
-            self.route_plain(uid, id, &record, depth);
-            return Ok(());
-        }
-        let said = vec![Said::Plain { uid, kind, id, record, depth }];
+        let Message { id, record, .. } = message;
+        let said = vec![Said::Plain { uid, id, record, depth }];
         match run {
             Some(run) => run.did.borrow_mut().said.extend(said),
             None => self.say(said),
@@ -406,19 +401,6 @@ impl Server {
             }
         }
         answered
-    }
-
-    /// A plain notification for a player who is not here.
-    pub(crate) fn route_plain(&self, uid: u64, id: Option<u64>, record: &Value, depth: u32) {
-        let plain = value::encode(record).and_then(|record| value::encode(&Plain { uid, id, record, depth }));
-        match plain {
-            Ok(bytes) => {
-                self.0.node.request_raw(Row::Notify, To::Master, (STORE, "route"), &bytes, ASK, None);
-            }
-            Err(error) => {
-                tracing::error!(node = %self.0.node.id(), uid, %error, "a notification cannot be sent")
-            }
-        }
     }
 
     /// Sends what waits for the master, behind whatever was sent to it last.

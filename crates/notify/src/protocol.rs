@@ -209,8 +209,16 @@ pub(crate) struct Outcome {
     pub(crate) result: Vec<u8>,
 }
 
+/// `$store where_is`: the server that a player is on; answered with its id, or nil for one who is offline or on the way.
+/// And `$notify moved` (one-way): a server that was sent a notification for a player does not have them any more.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct WhereIs {
+    /// The player.
+    pub(crate) uid: u64,
+}
+
 /// `$store route` (one-way, row `notify`): a plain notification for a player, to the server that they are on; and
-/// `$notify plain` (one-way), the same from the master to that server.
+/// `$notify plain` (one-way), the same from the master, or straight from the sender, to that server.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Plain {
     /// For whom.

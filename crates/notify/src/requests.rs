@@ -176,12 +176,10 @@ impl Server {
             match said {
                 Said::Response { uid, epoch, fields } => self.respond(uid, epoch, fields),
                 Said::Push { uid, fields } => self.queue_push(uid, None, fields),
-                Said::Plain { uid, kind, id, record, depth } => {
-                    let job = Job::new(Task::Plain { kind, id, record: record.clone(), depth });
-                    if let Err(reason) = self.queue(uid, job) {
-                        self.dead(reason.as_str(), Some(uid), id, &record, depth);
-                    }
+                Said::Plain { uid, id, record, depth } if self.is_here(uid) => {
+                    self.queue_plain(uid, id, record, depth);
                 }
+                Said::Plain { uid, id, record, depth } => self.send_away(uid, id, &record, depth),
             }
         }
     }

@@ -59,8 +59,8 @@ pub(crate) enum Said {
     Response { uid: u64, epoch: u64, fields: Value },
     /// Rides with the next response.
     Push { uid: u64, fields: Value },
-    /// A plain notification for a player whose record is here.
-    Plain { uid: u64, kind: String, id: Option<u64>, record: Value, depth: u32 },
+    /// A plain notification for a player, wherever they are.
+    Plain { uid: u64, id: Option<u64>, record: Value, depth: u32 },
 }
 
 impl Said {

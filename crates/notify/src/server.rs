@@ -1,5 +1,6 @@
 //! The node's end of records and notifications: Snipe's `server` (snipe.md section 1).
 
+use crate::away::Away;
 use crate::held::Held;
 use crate::modules::{Module, Modules};
 use crate::outbox::Outbox;
@@ -74,6 +75,8 @@ pub(crate) struct Inner {
     /// Players whose queues are to be looked at, and whether someone is at it.
     pub(crate) to_pump: RefCell<VecDeque<u64>>,
     pub(crate) is_pumping: Cell<bool>,
+    /// Where players of other servers are.
+    pub(crate) away: RefCell<Away>,
     /// What the master is to be told behind the next request.
     pub(crate) cache: RefCell<VecDeque<Vec<u8>>>,
     pub(crate) cache_due: Cell<bool>,
@@ -105,6 +108,7 @@ impl Server {
             steps: RefCell::default(),
             given_again: RefCell::default(),
             current: RefCell::default(),
+            away: RefCell::default(),
             to_pump: RefCell::default(),
             is_pumping: Cell::new(false),
             cache: RefCell::default(),
@@ -121,6 +125,7 @@ impl Server {
             Box::pin(async move { server.all_decided().await })
         });
         server.serve("deliver", Row::Internal, Server::on_deliver);
+        server.serve("moved", Row::Internal, Server::on_moved);
         server.serve_rows("event", &[Row::SlaveNotify, Row::NotifyAll], Server::on_event);
         if node.config().role.is_server() {
             server.serve("release", Row::Internal, Server::on_release);

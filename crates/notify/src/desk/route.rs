@@ -2,7 +2,7 @@
 
 use super::places::place;
 use super::{Desk, Refusal, args, retry_after};
-use crate::protocol::{Dead, NOTIFY, Plain};
+use crate::protocol::{Dead, NOTIFY, Plain, WhereIs};
 use chappe_node::To;
 use chappe_wire::{NodeId, Reason, Row, value};
 use serde::Deserialize;
@@ -51,6 +51,18 @@ impl Desk {
                     Err((reason, text)) => responder.fail(reason, &text),
                 }
             });
+        });
+        self.serve(Row::Internal, "where_is", |desk, call| match args::<WhereIs>(&call) {
+            Ok(WhereIs { uid }) => {
+                let (desk, responder) = (desk.clone(), call.into_responder());
+                let master = desk.0.master.clone();
+                master.when_recovered(move |_| {
+                    let on =
+                        desk.0.master.session_of(uid).and_then(|(on, going)| on.filter(|_| going.is_none()));
+                    let _ = responder.respond(&on);
+                });
+            }
+            Err((reason, text)) => call.fail(reason, &text),
         });
         self.serve(Row::Internal, "dead", |desk, call| {
             if let Ok(dead) = args::<Dead>(&call) {
