@@ -110,7 +110,7 @@ def registrations(module: Module, evaluator: Evaluator) -> Iterator[Registration
         cls = find_class(path, module, evaluator) if isinstance(path, str) else None
         yield Registration(
             namespace if isinstance(namespace, str) else None, name if isinstance(name, str) else None,
-            cls, _role(node, scope, evaluator), module, node, _conditional(node, parents), path if isinstance(path, str) else None,
+            cls, role_of(node, scope, evaluator), module, node, _conditional(node, parents), path if isinstance(path, str) else None,
         )
 
 
@@ -191,8 +191,8 @@ def _called_name(node: ast.Call) -> str:
     return node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id if isinstance(node.func, ast.Name) else ""
 
 
-def _role(node: ast.Call, scope: Scope, evaluator: Evaluator) -> str | None:
-    """The role that a system is registered for: by @Mod.Init..., else by the API module that is asked."""
+def role_of(node: ast.Call, scope: Scope, evaluator: Evaluator) -> str | None:
+    """The role that the code of a call is for, where it is said beside it: by @Mod.Init..., else by the API module that is asked."""
     at: Scope | None = scope
     while at is not None:
         for mark in getattr(at.function, "decorator_list", []):

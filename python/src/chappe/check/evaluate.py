@@ -10,7 +10,7 @@ from . import api
 from .arguments import Arguments
 from .layout import Half
 from .model import Binding, Class, Module, Scope
-from .values import NONE, Callable_, Dotted, Instance, SystemBase, SystemOf, Table, Values
+from .values import NONE, Callable_, Dotted, Instance, SlaveNode, SystemBase, SystemOf, Table, Values
 
 MOST = 64
 DEEPEST = 100
@@ -295,6 +295,9 @@ class Evaluator:
         if last in api.BASE_GETTER:
             owner = called.name.rsplit(".", 2)[-2] if isinstance(called, Dotted) and called.name.count(".") else ""
             return frozenset([SystemBase(api.API_ROLE.get(owner, api.BASE_GETTER[last]))])
+        if isinstance(called, Dotted) and called.name.startswith("chappe.snipe.") and last in ("getRandomClient", "SlaveClient"):
+            kind = self.one(node.args[0], scope) if node.args and last == "getRandomClient" else None
+            return frozenset([SlaveNode(kind if isinstance(kind, str) else None)])
         if last == "GetSystem" and len(node.args) == 2:
             namespace, name = (self.one(arg, scope) for arg in node.args)
             return frozenset([SystemOf(namespace, name)]) if isinstance(namespace, str) and isinstance(name, str) else None

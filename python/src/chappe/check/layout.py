@@ -39,7 +39,8 @@ class Mod:
 
 @dataclass(eq=False)
 class Node:
-    """A node with what runs on it. `opaque`: a program that cannot be looked into. `place`: where deploy.json has it."""
+    """A node with what runs on it. `opaque`: a program that cannot be looked into. `is_bare`: deploy.json gives it neither mods
+    nor a program. `place`: where deploy.json has it."""
 
     label: str
     role: str
@@ -51,6 +52,7 @@ class Node:
     count: int = 1
     place: tuple[str, int, int] | None = None
     listed: dict[Half, tuple[str, int, int]] = field(default_factory=dict)
+    is_bare: bool = False
 
 
 class Layout:
@@ -108,7 +110,8 @@ class Layout:
         number = fields["num"].plain() if "num" in fields else 1
         count = number if isinstance(number, int) and not isinstance(number, bool) else 1
         node = Node(f"{group} {serverid}", ROLE_OF_GROUP[group], kind if isinstance(kind, str) else group, halves, group,
-                    tuple(name for name, _ in _names(fields.get("module_names"))), not names, count, place, listed)
+                    tuple(name for name, _ in _names(fields.get("module_names"))), not names, count, place, listed,
+                    not names and "program" not in fields)
         return node
 
     def _read_mod(self, path: Path) -> Mod:

@@ -14,6 +14,7 @@ from .evaluate import Evaluator
 from .finding import Finding, Summary
 from .layout import Half, Layout, Mod, Node, client_nodes, mod_folders, nodes_of_mods, serves
 from .model import Binding, Class, Module, dotted_name
+from .snipe import Snipe
 from .source import Unreadable, parse
 
 Names = frozenset[tuple[str, str]]
@@ -85,6 +86,11 @@ class Network:
     def family(self, cls: Class) -> list[Class]:
         """The class and all that derive from it."""
         return self._families.get(cls, [cls])
+
+    @cached_property
+    def snipe(self) -> Snipe:
+        """What is said to `chappe.snipe`."""
+        return Snipe(self)
 
     @cached_property
     def _families(self) -> dict[Class, list[Class]]:

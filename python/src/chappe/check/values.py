@@ -54,6 +54,13 @@ class SystemOf:
 
 
 @dataclass(frozen=True)
+class SlaveNode:
+    """A node as the master has it, to `notify`: what `server.getRandomClient(type)` answers. `type` None: any."""
+
+    type: str | None
+
+
+@dataclass(frozen=True)
 class Table:
     """A dict of constants."""
 
@@ -61,3 +68,8 @@ class Table:
 
 
 NONE = Nothing()
+
+
+def is_constant(values: Values) -> bool:
+    """Whether it is constants alone, and no name of somebody else's, which may be anything."""
+    return bool(values) and all(isinstance(value, (str, int, float, bool, tuple, bytes, Nothing, Table)) for value in values or ())

@@ -10,7 +10,7 @@ from ..calls import ApiCall
 from ..finding import Finding
 from ..layout import Node
 from ..network import Names, Network
-from ..suggest import did_you_mean, near, nearest
+from ..suggest import did_you_mean, nearest, nearest_pair
 
 ENGINE = (api.ENGINE_NAMESPACE, api.ENGINE_SYSTEM)
 
@@ -145,7 +145,7 @@ def _engine_event(network: Network, listener: Listener, event: str, sent: list[S
 def _unknown_system(network: Network, listener: Listener, pair: tuple[str, str], event: str, known: set[tuple[str, str]],
                     sent: list[Send], certain: bool) -> tuple[str, str] | None:
     senders = {one for send in sent if send.events and event in send.events and send.reaches(listener.nodes) for one in send.systems or ()}
-    meant = _nearest_pair(pair, senders) or _nearest_pair(pair, known | {ENGINE})
+    meant = nearest_pair(pair, senders) or nearest_pair(pair, known | {ENGINE})
     hint = ""
     if meant:
         wrong = [new for old, new in zip(pair, meant, strict=True) if old != new]
@@ -241,15 +241,6 @@ def _unheard(send: Send, event: str, there: list[Listener]) -> str:
                 hint = f"; {file}:{line} listens for it from {_pair(pair)}"
                 break
     return f"nobody on {where} listens for `{event}` of {_pair(system)}{hint}"
-
-
-def _nearest_pair(pair: tuple[str, str], known: Iterable[tuple[str, str]]) -> tuple[str, str] | None:
-    scored = []
-    for other in known:
-        parts = [0 if a == b else near(a, b) for a, b in zip(pair, other, strict=True)]
-        if other != pair and None not in parts:
-            scored.append((sum(part or 0 for part in parts), other))
-    return min(scored)[1] if scored else None
 
 
 def _pair(pair: tuple[str, str]) -> str:
