@@ -70,14 +70,8 @@ impl Server {
             let place = reply.ok().and_then(|data| data.parse::<Option<NodeId>>().ok()).flatten();
             server.found(uid, place.filter(|node| *node != server.0.node.id()));
         };
-        let asked = self.0.node.request(
-            Row::Internal,
-            To::Master,
-            (STORE, "where_is"),
-            &WhereIs { uid },
-            ASK,
-            told,
-        );
+        let asked =
+            self.0.node.request(Row::Internal, To::Master, (STORE, "where_is"), &WhereIs { uid }, ASK, told);
         if asked.is_err() {
             self.found(uid, None);
         }

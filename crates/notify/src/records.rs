@@ -10,8 +10,11 @@ use chappe_wire::{NodeId, Reason, Row, value};
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::oneshot;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, timeout};
 
+/// Turns of the loop that it takes at most to let a player in whose record has come.
+const ADMITTED: usize = 8;
 /// How long the master may take with a claim.
 const CLAIM: Duration = Duration::from_secs(8);
 /// How long a player who leaves waits for what was begun.
@@ -72,6 +75,11 @@ impl Server {
                     // It goes on when whoever waits for it has gone.
                     self.0.node.spawn(async move {
                         let _ = told.send(server.claim(uid, Some(fresh)).await);
+                        // What waits for the record finds the player here: whoever waits for this lets them in first.
+                        for _ in 0..ADMITTED {
+                            yield_now().await;
+                        }
+                        server.pump(uid);
                     });
                     let gone = || Failure::new(Reason::ShuttingDown, "the node has ended");
                     failed = claimed.await.map_err(|_| gone())?.err().map(|why| why.into_failure(uid));
@@ -139,6 +147,7 @@ impl Server {
         self.0.node.spawn(async move {
             // Those who wait have been told.
             let _ = server.claim(uid, None).await;
+            server.pump(uid);
         });
     }
 
@@ -154,12 +163,13 @@ impl Server {
         if let Err(why) = &owned {
             self.claim_failed(uid, why);
         }
-        self.pump(uid);
         owned
     }
 
     fn own(&self, uid: u64, owned: Owned) -> Result<(), NotOwned> {
-        let loaded = attributes::load(self.0.modules.borrow().attributes(), &owned.document);
+        // Upgrades are the author's code: nothing is borrowed meanwhile.
+        let declared = self.0.modules.borrow().attributes().to_vec();
+        let loaded = attributes::load(&declared, &owned.document);
         let (document, _) = loaded.map_err(|why| {
             tracing::error!(node = %self.0.node.id(), uid, "the record of player {uid} is not used: {why}");
             NotOwned::Failed(Failure::new(Reason::BadData, format!("player {uid}: {why}")))

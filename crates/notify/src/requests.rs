@@ -3,7 +3,7 @@
 use crate::held::PUSHES;
 use crate::job::{Job, Task};
 use crate::modules::Handled;
-use crate::protocol::{AnswerOf, PushesDelivered, STORE};
+use crate::protocol::{AnswerOf, PushesDelivered, STORE, SendTo};
 use crate::run::{Run, Said};
 use crate::steps::{self, NO_HANDLER};
 use crate::{HandlerError, NotifyError, Params, Server};
@@ -165,7 +165,7 @@ impl Server {
         }
         match self.0.node.player_by_uid(uid) {
             Some(player) => did.said.push(Said::Response { uid, epoch: player.id.0, fields }),
-            None => self.0.node.stats().dropped(Row::PlayerResponse, Reason::PlayerOffline),
+            None => did.said.push(Said::Away { uid, fields }),
         }
         Ok(())
     }
@@ -175,12 +175,29 @@ impl Server {
         for said in said {
             match said {
                 Said::Response { uid, epoch, fields } => self.respond(uid, epoch, fields),
+                Said::Away { uid, fields } => self.respond_away(uid, fields),
                 Said::Push { uid, fields } => self.queue_push(uid, None, fields),
                 Said::Plain { uid, id, record, depth } if self.is_here(uid) => {
                     self.queue_plain(uid, id, record, depth);
                 }
                 Said::Plain { uid, id, record, depth } => self.send_away(uid, id, &record, depth),
             }
+        }
+    }
+
+    /// Sends a response to a player who was not here when it was said: the master knows where they are. For one who is
+    /// offline it is dropped and counted there.
+    fn respond_away(&self, uid: u64, fields: Value) {
+        if let Some(player) = self.0.node.player_by_uid(uid) {
+            return self.respond(uid, player.id.0, fields);
+        }
+        let send = value::encode(&fields).and_then(|record| value::encode(&SendTo { uid, record }));
+        match send {
+            Ok(bytes) => {
+                let to = (STORE, "send_to");
+                self.0.node.request_raw(Row::SendTo, To::Master, to, &bytes, LOOKUP, None);
+            }
+            Err(error) => tracing::error!(node = %self.0.node.id(), uid, %error, "a response cannot be sent"),
         }
     }
 

@@ -57,6 +57,8 @@ pub(crate) struct Touched {
 pub(crate) enum Said {
     /// A response, with what waits for the next one.
     Response { uid: u64, epoch: u64, fields: Value },
+    /// A response for a player who is not here: it goes where they are, if they are online.
+    Away { uid: u64, fields: Value },
     /// Rides with the next response.
     Push { uid: u64, fields: Value },
     /// A plain notification for a player, wherever they are.
@@ -67,7 +69,10 @@ impl Said {
     /// To whom.
     pub(crate) fn receiver(&self) -> u64 {
         match self {
-            Said::Response { uid, .. } | Said::Push { uid, .. } | Said::Plain { uid, .. } => *uid,
+            Said::Response { uid, .. }
+            | Said::Away { uid, .. }
+            | Said::Push { uid, .. }
+            | Said::Plain { uid, .. } => *uid,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::inflight::Life;
 use super::places::{may_own, place};
-use super::{Desk, Refusal, args, unavailable};
+use super::{Desk, LOOK, Refusal, args, unavailable};
 use crate::protocol::{Claim, ClaimReply, NOTIFY, Owned, Release};
 use chappe_node::To;
 use chappe_store::{Claimed, Refused, StoreError, Work};
@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::oneshot;
+use tokio::time::sleep;
 
 /// How long the owner before may take to let go.
 const LET_GO: Duration = Duration::from_secs(2);
@@ -113,6 +114,10 @@ impl Desk {
 
     async fn claim(&self, asker: Life, Claim { uid, create }: Claim) -> Result<ClaimReply, Refusal> {
         let _turn = self.turn(uid).await?;
+        // Who takes a player for offline that has a session elsewhere answers into the void.
+        while self.may_have_session(uid) && self.is_live(asker) {
+            sleep(LOOK).await;
+        }
         let owner = self.owner_of(uid).await?;
         if let Some(elsewhere) = self.elsewhere(asker.0, uid, owner)? {
             return Ok(ClaimReply::Elsewhere(elsewhere));

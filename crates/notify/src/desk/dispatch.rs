@@ -146,6 +146,12 @@ impl Desk {
             self.await_recovery();
             return Round::Nothing;
         }
+        if let Target::Player(uid) = target
+            && self.may_have_session(uid)
+        {
+            self.stall(target);
+            return Round::Nothing;
+        }
         let life = match self.destination(target).await {
             Ok(Some(life)) => life,
             Ok(None) => {

@@ -45,6 +45,11 @@ pub(crate) type Refusal = (Reason, String);
 /// The waits between tries of what must be done in the end: the first, doubled up to the last.
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
+/// How long a master that has started waits for the proxies that are declared, before it takes players for offline.
+const PROXIES: Duration = Duration::from_secs(3);
+/// Between two looks whether it is known where a player is.
+const LOOK: Duration = Duration::from_millis(20);
+
 /// The store's place at the master: a handle that is cheap to clone and stays on the node's thread.
 #[derive(Clone)]
 pub struct Desk(Rc<Inner>);
@@ -101,6 +106,7 @@ impl Desk {
         desk.serve_tools();
         desk.watch();
         desk.keep_deadlines();
+        desk.await_proxies();
         desk.recover();
         desk
     }
@@ -116,6 +122,36 @@ impl Desk {
         self.0.node.on_view(move |change| match change {
             Changed::Gone(member) => desk.lose((member.id, member.incarnation)),
             Changed::Member(..) => desk.look_again(),
+        });
+    }
+
+    /// Whether players may have sessions of which this life of the master has not heard: proxies that were there before it
+    /// tell of them when they join. It cannot know which were, so for a while it expects all that are declared.
+    fn may_have_session(&self, uid: u64) -> bool {
+        if self.0.master.session_of(uid).is_some() {
+            return false;
+        }
+        self.0.master.is_recovering()
+            || (self.0.started.elapsed() < self.proxies_wait() && self.lacks_proxy())
+    }
+
+    /// How long proxies have to join a master that has started.
+    fn proxies_wait(&self) -> Duration {
+        self.0.node.config().timing.loss.min(PROXIES)
+    }
+
+    fn lacks_proxy(&self) -> bool {
+        let declared = &self.0.node.config().declared.nodes;
+        let proxies = declared.iter().filter(|(_, role, _)| *role == chappe_wire::Role::Proxy);
+        self.0.node.with_view(|view| proxies.into_iter().any(|(id, ..)| view.member(*id).is_none()))
+    }
+
+    /// Looks at what waits again when the time of the proxies is over.
+    fn await_proxies(&self) {
+        let desk = self.clone();
+        self.0.node.spawn(async move {
+            tokio::time::sleep(desk.proxies_wait()).await;
+            desk.look_again();
         });
     }
 

@@ -48,7 +48,10 @@ impl Desk {
                 };
                 match sent {
                     Ok(()) => drop(responder.respond(&())),
-                    Err((reason, text)) => responder.fail(reason, &text),
+                    Err((reason, text)) => {
+                        desk.0.node.stats().dropped(Row::SendTo, reason);
+                        responder.fail(reason, &text);
+                    }
                 }
             });
         });
