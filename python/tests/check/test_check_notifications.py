@@ -105,6 +105,20 @@ def test_a_method_that_is_never_called_is_told_with_the_reason(world: World) -> 
     assert notified(world, "{'_type': 'user._own'}").endswith("handles `user._own`; names that begin with `_` are never called [no-handler]\n")
 
 
+def test_a_method_that_is_called_otherwise_from_there_is_told(world: World) -> None:
+    users(world, "cacheNotify({'_type': 'desk.note'})\nserver.notify(7, {'_type': 'user.take', '_validate': {'onFail': 'user.gift_check', 'id': None}})")
+    desk = DESK % "user.take" + "    def note(self, msg):\n        pass\n"
+    world.system("master", "server.registerModule('desk', Desk())\nserver.notifyAll('lobby', {'_type': 'user.take', '_id': 3})", before=desk)
+    assert world.short() == (
+        "server/system.py:26:31: error: no module of the master handles `desk.note`; that method takes other arguments: "
+        "what nodes send to the master is called with (node, msg), and is not marked with @request [no-handler]\n"
+        "server/system.py:27:73: error: no module of a lobby or game handles `user.gift_check`, the `onFail`; that method takes other arguments: "
+        "no player belongs to this, so it is called with (msg) [no-handler]\n"
+        "master/system.py:9:31: error: no module of a lobby or game, or a service handles `user.take`; that method takes other arguments: "
+        "no player belongs to this, so it is called with (msg) [no-handler]\n"
+    )
+
+
 def test_a_module_on_another_node_is_told_where_it_is(world: World) -> None:
     users(world, "server.notify(7, {'_type': 'desk.rate'})\ncacheNotify({'_type': 'user.take'})")
     world.system("master", "server.registerModule('desk', Desk())", before=DESK % "user.told")

@@ -11,6 +11,7 @@ from .model import Binding, Scope, walk
 from .values import NONE, Table, Values, is_constant
 
 DEEPEST = 8
+_CHANGES = {"update", "pop", "popitem", "clear", "setdefault"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,20 +129,32 @@ def _of_name(name: str, scope: Scope, evaluator: Evaluator, depth: int) -> list[
     bindings: list[Binding] = at.names[name] if at is not None else []
     if at is None or any(binding.kind != "expr" for binding in bindings):
         return []
-    put = tuple(_put(name, at, evaluator)) if at.function is not None else ()
+    put: dict[str, list[Field]] | None = {}
+    if at.function is not None:
+        put = _put(name, at, evaluator)
+    if put is None:
+        return []
     found = [record for binding in bindings for record in _records(binding.node, binding.scope, evaluator, depth + 1)]
-    return [Record((*record.fields, *put), False) for record in found]
+    later = [field for fields in put.values() for field in fields]
+    return [Record((*(field for field in record.fields if field.key not in put), *later), False) for record in found]
 
 
-def _put(name: str, at: Scope, evaluator: Evaluator) -> Iterator[Field]:
+def _put(name: str, at: Scope, evaluator: Evaluator) -> dict[str, list[Field]] | None:
+    """What `name[key] = ...` puts in, by key; None where it is changed otherwise."""
+    found: dict[str, list[Field]] = {}
     for node, scope in walk(at):
-        if not isinstance(node, ast.Assign):
-            continue
-        for target in node.targets:
+        if isinstance(node, ast.Attribute) and node.attr in _CHANGES and isinstance(node.value, ast.Name) and node.value.id == name:
+            return None
+        targets = node.targets if isinstance(node, (ast.Assign, ast.Delete)) else [node.target] if isinstance(node, ast.AugAssign) else []
+        for target in targets:
             if isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name) and target.value.id == name:
                 key = evaluator.one(target.slice, scope)
-                if isinstance(key, str):
-                    yield _field(key, target.slice, node.value, scope, evaluator)
+                if not isinstance(key, str):
+                    return None
+                fields = found.setdefault(key, [])
+                if isinstance(node, ast.Assign):
+                    fields.append(_field(key, target.slice, node.value, scope, evaluator))
+    return found
 
 
 def _field(key: str, at: ast.AST, value: ast.expr, scope: Scope, evaluator: Evaluator) -> Field:

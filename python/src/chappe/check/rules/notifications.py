@@ -8,13 +8,20 @@ from .. import api
 from ..finding import Finding
 from ..layout import Node
 from ..network import Network
-from ..records import Field, records
+from ..records import Field, Record, records
 from ..snipe import Method, Registered, SnipeCall
 from ..suggest import did_you_mean, nearest_pair
 from ..values import NONE
 from .notification_form import VALIDATE, is_type
 
 HANDLERS = ("func", "onSuccess", "onFail")
+#: How many arguments a handler may take, and how that is said.
+EITHER, ALONE, BY_MASTER = (1, 2), (1,), (2,)
+CALLED = {
+    EITHER: "handlers are called with (player, msg), or with (msg)",
+    ALONE: "no player belongs to this, so it is called with (msg)",
+    BY_MASTER: "what nodes send to the master is called with (node, msg), and is not marked with @request",
+}
 
 
 def unhandled(network: Network) -> Iterator[Finding]:
@@ -42,23 +49,19 @@ class Handlers:
             node.opaque and not (node.is_bare and node.role == api.MASTER) or network.broken & set(node.halves) for node in self.nodes)
         self._is_whole = network.deploy
 
-    def lack(self, kind: str) -> bool:
-        """Whether it is certain that no such method can be called on any of the nodes."""
-        if not self.nodes or self.is_open or kind.rpartition(".")[0] in self._unknown or self._callable(kind):
+    def lack(self, kind: str, takes: tuple[int, ...] = EITHER) -> bool:
+        """Whether it is certain that no such method can be called, with so many arguments, on any of the nodes."""
+        if not self.nodes or self.is_open or kind.rpartition(".")[0] in self._unknown or self._callable(kind, takes):
             return False
         # Mods without their network: only a slip of the pen is certain.
-        return self._is_whole or kind in self.methods or _meant(kind, self.known()) != ""
+        return self._is_whole or kind in self.methods or _meant(kind, self._known(takes)) != ""
 
-    def known(self) -> set[str]:
-        """The methods that can be called."""
-        return {kind for kind in self.methods if self._callable(kind)}
-
-    def why(self, kind: str) -> str:
+    def why(self, kind: str, takes: tuple[int, ...] = EITHER) -> str:
         """What may have been meant, or is in the way."""
         module, _, method = kind.rpartition(".")
         if kind in self.methods:
-            return "; that method takes other arguments: handlers are called with (player, msg), or with (msg)"
-        hint = _meant(kind, self.known())
+            return f"; that method takes other arguments: {CALLED[takes]}"
+        hint = _meant(kind, self._known(takes))
         if hint:
             return hint
         if method.startswith("_") and module in self.modules:
@@ -66,37 +69,44 @@ class Handlers:
         if kind in self._elsewhere:
             return f"; it is registered on {_titles(node for one in self._elsewhere[kind][1] for node in one.nodes)} only"
         if module in self.modules:
-            return f"; `{module}` has {_list(known.rpartition('.')[2] for known in self.known() if known.startswith(f'{module}.'))}"
+            return f"; `{module}` has {_list(known.rpartition('.')[2] for known in self._known(takes) if known.startswith(f'{module}.'))}"
         return did_you_mean(module, self.modules) or (f"; there are the modules {_list(self.modules)}" if self.modules else "")
 
-    def _callable(self, kind: str) -> bool:
-        return any(method.takes != 0 for method in self.methods.get(kind, ([], []))[0])
+    def _known(self, takes: tuple[int, ...]) -> set[str]:
+        return {kind for kind in self.methods if self._callable(kind, takes)}
+
+    def _callable(self, kind: str, takes: tuple[int, ...]) -> bool:
+        methods = self.methods.get(kind, ([], []))[0]
+        return any(method.takes is None or method.takes in takes and not (takes == BY_MASTER and method.is_request) for method in methods)
 
 
 def _notification(network: Network, call: SnipeCall) -> Iterator[Finding]:
     there = Handlers(network, _receivers(network, call))
     where = _where(call, there)
     for record in records(call.args.get("message"), call.scope, network.evaluator):
+        takes = _takes(call, record)
         for field in record.named("_type"):
             for kind in _types(network, call, field):
-                if there.lack(kind):
-                    yield Finding(*field.value_place, "no-handler", f"no module of {where} handles `{kind}`{there.why(kind)}")
+                if there.lack(kind, takes):
+                    yield Finding(*field.value_place, "no-handler", f"no module of {where} handles `{kind}`{there.why(kind, takes)}")
         if call.call != "server.notify":
             continue
         for validate in record.named(VALIDATE):
             for inner in records(validate.value, validate.scope, network.evaluator):
                 # An outcome with an `id` goes to that player's server; one without stays where it was sent.
                 is_of_node = all(field.may_be_none() for field in inner.named("id"))
-                players = there.nodes if any(field.values is None or field.values != {NONE} for field in inner.named("id")) else []
+                may_be_players = not inner.is_whole or any(field.values != {NONE} for field in inner.named("id"))
+                players = there.nodes if may_be_players else []
                 back = Handlers(network, [*players, *(call.nodes if is_of_node else ())])
+                is_alone = inner.is_whole and not players
                 for field in inner.fields:
                     if field.key not in HANDLERS:
                         continue
-                    at = there if field.key == "func" else back
+                    at, takes = (there, EITHER) if field.key == "func" else (back, ALONE if is_alone else EITHER)
                     for kind in _types(network, call, field):
-                        if at.lack(kind):
+                        if at.lack(kind, takes):
                             yield Finding(*field.value_place, "no-handler",
-                                          f"no module of {_titles(at.nodes)} handles `{kind}`, the `{field.key}`{at.why(kind)}")
+                                          f"no module of {_titles(at.nodes)} handles `{kind}`, the `{field.key}`{at.why(kind, takes)}")
 
 
 def _request(network: Network, call: SnipeCall) -> Iterator[Finding]:
@@ -121,6 +131,13 @@ def _receivers(network: Network, call: SnipeCall) -> list[Node]:
         return [node for node in network.nodes if node.role == api.MASTER]
     typed = [node for node in network.nodes if node.role not in (api.CLIENT, api.MASTER)]
     return [node for node in typed if call.types is None or node.type is None or node.type in call.types]
+
+
+def _takes(call: SnipeCall, record: Record) -> tuple[int, ...]:
+    if call.call in ("server.cacheNotify", "server.cacheRequest"):
+        return BY_MASTER
+    is_alone = call.call != "server.notify" and record.is_whole and not any(record.named("_id"))
+    return ALONE if is_alone else EITHER
 
 
 def _types(network: Network, call: SnipeCall, field: Field) -> list[str]:
