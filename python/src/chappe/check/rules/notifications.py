@@ -95,7 +95,7 @@ def _notification(network: Network, call: SnipeCall) -> Iterator[Finding]:
             for inner in records(validate.value, validate.scope, network.evaluator):
                 # An outcome with an `id` goes to that player's server; one without stays where it was sent.
                 is_of_node = all(field.may_be_none() for field in inner.named("id"))
-                may_be_players = not inner.is_whole or any(field.values != {NONE} for field in inner.named("id"))
+                may_be_players = not inner.is_whole or any(field.values != frozenset([NONE]) for field in inner.named("id"))
                 players = there.nodes if may_be_players else []
                 back = Handlers(network, [*players, *(call.nodes if is_of_node else ())])
                 is_alone = inner.is_whole and not players
