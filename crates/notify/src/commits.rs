@@ -163,9 +163,9 @@ impl Server {
         let mut records = self.0.records.borrow_mut();
         for sent in &did.sent {
             let Some(held) = records.get_mut(&sent.receiver) else { continue };
-            if !(held.stays() && held.awaited <= 0 && held.queue.len() < QUEUE) {
+            if !(held.stays() && held.awaited.is_empty() && held.queue.len() < QUEUE) {
                 // It goes through the master; what is sent later must not overtake it.
-                held.awaited += 1;
+                held.awaited.insert(sent.id);
                 continue;
             }
             let delivery = Delivery {

@@ -3,8 +3,9 @@
 use crate::attributes::Document;
 use crate::job::Job;
 use crate::run::Run;
+use chappe_store::NotificationId;
 use chappe_wire::Value;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
@@ -19,6 +20,8 @@ pub(crate) const PUSHES: usize = 64;
 
 /// A record that this node owns, or is about to.
 pub(crate) struct Held {
+    /// Which claim it came by, or is to come by.
+    pub(crate) claim: u64,
     pub(crate) ownership: Ownership,
     pub(crate) version: u64,
     pub(crate) document: Rc<Document>,
@@ -37,8 +40,8 @@ pub(crate) struct Held {
     /// Pushes that wait for the next response, each with its place in the store if it is kept there.
     pub(crate) pushes: VecDeque<(Option<u64>, Value)>,
     pub(crate) pushes_due: bool,
-    /// Notifications that are on their way here through the master, less those that have come before they were counted.
-    pub(crate) awaited: i64,
+    /// Notifications that are on their way here through the master: what is sent here must not overtake them.
+    pub(crate) awaited: BTreeSet<NotificationId>,
     pub(crate) idle_since: Instant,
 }
 
@@ -65,8 +68,9 @@ pub(crate) struct Running {
 }
 
 impl Held {
-    pub(crate) fn claiming() -> Held {
+    pub(crate) fn claiming(claim: u64) -> Held {
         Held {
+            claim,
             ownership: Ownership::Claiming,
             version: 0,
             document: Rc::default(),
@@ -79,7 +83,7 @@ impl Held {
             waiters: Vec::new(),
             pushes: VecDeque::new(),
             pushes_due: false,
-            awaited: 0,
+            awaited: BTreeSet::new(),
             idle_since: Instant::now(),
         }
     }

@@ -3,7 +3,7 @@
 use crate::modules::Handled;
 use crate::protocol::Delivery;
 use crate::{HandlerError, Player};
-use chappe_store::{NotificationId, Step};
+use chappe_store::{NewNotification, NotificationId, Step};
 use chappe_wire::Value;
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -33,6 +33,8 @@ pub(crate) struct Job {
     pub(crate) task: Task,
     /// The commit, not decided yet, that sent what this handles: without it, it never was.
     pub(crate) cause: Cell<Option<u64>>,
+    /// The response that it gives to a request is stored already: another run of the same chain gave one.
+    pub(crate) answered: Cell<bool>,
     /// How often it has run.
     pub(crate) tries: Cell<u32>,
     /// The handler is not to run: what it did could not be stored. The text says why.
@@ -54,8 +56,8 @@ pub(crate) enum Task {
     Step(Delivery),
     /// What the game itself wants done.
     Call { name: String, origin: Origin, method: CallMethod },
-    /// Durable notifications that were sent outside of any handler.
-    Bare,
+    /// A durable notification that was sent outside of any handler.
+    Bare(Box<NewNotification>),
 }
 
 impl Job {
@@ -67,6 +69,7 @@ impl Job {
         Rc::new(Job {
             task,
             cause: Cell::new(None),
+            answered: Cell::new(false),
             tries: Cell::new(0),
             forced: RefCell::default(),
             done: RefCell::new(done),
@@ -92,7 +95,7 @@ impl Job {
         match &self.task {
             Task::Plain { depth, .. } => *depth,
             Task::Step(delivery) => delivery.depth,
-            Task::Request { .. } | Task::Call { .. } | Task::Bare => 0,
+            Task::Request { .. } | Task::Call { .. } | Task::Bare(_) => 0,
         }
     }
 
@@ -112,7 +115,7 @@ impl fmt::Display for Job {
             Task::Request { kind, .. } | Task::Plain { kind, .. } => f.write_str(kind),
             Task::Step(delivery) => write!(f, "notification {}", delivery.id),
             Task::Call { name, .. } => f.write_str(name),
-            Task::Bare => f.write_str("notify"),
+            Task::Bare(_) => f.write_str("notify"),
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::message::{Message, split};
 use crate::modules::Handled;
 use crate::protocol::{Exists, NOTIFY, STORE, Sealed, SendTo, ToNode};
 use crate::run::{Run, Said};
-use crate::{HandlerError, NotifyError, Params, Player, Server};
+use crate::{HandlerError, NotifyError, Player, Server};
 use chappe_node::{Failure, State, To};
 use chappe_store::{NewNotification, Sender};
 use chappe_wire::{NodeId, Reason, Role, Row, Value, value};
@@ -57,6 +57,17 @@ impl Server {
     pub fn cache_notify(&self, record: Value) -> Result<(), NotifyError> {
         const CALL: &str = "cacheNotify";
         let bytes = self.to_node(CALL, record)?;
+        let run = self.0.current.borrow().clone().filter(|run| !run.ended.get());
+        if let Some(run) = run {
+            // It leaves with what the handler has done, or not at all.
+            run.did.borrow_mut().said.push(Said::Cache(bytes));
+            return Ok(());
+        }
+        self.queue_cache(bytes)
+    }
+
+    pub(crate) fn queue_cache(&self, bytes: Vec<u8>) -> Result<(), NotifyError> {
+        const CALL: &str = "cacheNotify";
         let mut cache = self.0.cache.borrow_mut();
         if cache.len() >= CACHE {
             let text = format!("{CACHE} wait for the master already");
@@ -213,7 +224,19 @@ impl Server {
         H: Fn(Player) -> F + 'static,
         F: Future<Output = Handled> + 'static,
     {
-        self.run_after(Origin::default(), uid, name, handler)
+        let is_other = self.0.current.borrow().as_ref().and_then(|run| run.uid).is_some_and(|own| own != uid);
+        let ran = (!is_other).then(|| self.run_after(Origin::default(), uid, name, handler));
+        async move {
+            match ran {
+                Some(ran) => ran.await,
+                // It would become durable by itself, and not be undone with the handler.
+                None => Err(NotifyError::BadMessage {
+                    call: "server.run",
+                    what: "a handler on a player changes other players by notifications alone".to_owned(),
+                }
+                .into()),
+            }
+        }
     }
 
     /// As [`Server::run`], in answer to what an earlier handler on that player was called for: a response of the type of the
@@ -357,22 +380,26 @@ impl Server {
     /// learns it.
     fn notify_alone(&self, sent: NewNotification, sealed: Sealed, record: Value) {
         let server = self.clone();
-        let kind = sent.kind.clone();
+        let (kind, sender, depth) = (sent.kind.clone(), sent.sender, sent.depth);
         let hook = move |result: Handled| {
             let Err(error) = result else { return };
             tracing::warn!(node = %server.0.node.id(), kind, "a notification was not sent: {error}");
             let handler = sealed.validate.as_ref().and_then(|validate| validate.handler(false));
-            let method = handler.and_then(|handler| server.0.modules.borrow().node(handler));
-            if let (Some(method), Value::Map(mut fields)) = (method, record) {
-                fields.push(("errorCode".into(), error.code().into()));
-                let handling = method(Params::new(Value::Map(fields)));
-                server.0.node.spawn(async move { drop(handling.await) });
-            }
+            let (Some(handler), Value::Map(mut fields)) = (handler, record) else { return };
+            fields.retain(|(key, _)| key.as_str() != Some("_type"));
+            fields.insert(0, ("_type".into(), handler.into()));
+            fields.push(("errorCode".into(), error.code().into()));
+            let (kind, record) = (handler.to_owned(), Value::Map(fields));
+            server.clone().0.node.spawn(async move {
+                match sender {
+                    Sender::Player(uid) => server.queue_plain(uid, Some(uid), record, depth),
+                    Sender::Node(_) => {
+                        server.start(None, Job::new(Task::Plain { kind, id: None, record, depth }))
+                    }
+                }
+            });
         };
-        let job = Job::with_hook(Task::Bare, Some(Box::new(hook)));
-        let run = Run::new(job, None, self.0.node.new_run(), None);
-        run.did.borrow_mut().sent.push(sent);
-        self.finish(&run, Ok(None));
+        self.start(None, Job::with_hook(Task::Bare(Box::new(sent)), Some(Box::new(hook))));
     }
 
     fn send_message(&self, uid: u64, record: Value) -> oneshot::Receiver<Result<(), Failure>> {

@@ -71,9 +71,13 @@ impl Message {
     }
 }
 
+/// The longest name of a handler, in bytes: the store's bound on names.
+const NAME: usize = 200;
+
 /// `module.method`, split at the last dot: module names may hold slashes, and dots.
 pub(crate) fn split(kind: &str) -> Option<(&str, &str)> {
-    kind.rsplit_once('.').filter(|(module, method)| !module.is_empty() && !method.is_empty())
+    let named = |(module, method): &(&str, &str)| !module.is_empty() && !method.is_empty();
+    kind.rsplit_once('.').filter(named).filter(|_| kind.len() <= NAME)
 }
 
 fn read_validate(value: Value) -> Result<Option<(Validate, Option<u64>)>, String> {

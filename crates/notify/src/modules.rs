@@ -202,7 +202,9 @@ impl Modules {
     /// The method that was probably meant, for a `_type` that nobody handles.
     pub(crate) fn nearest(&self, kind: &str) -> Option<&str> {
         let names = self.player.keys().chain(self.node.keys()).chain(self.cache.keys());
-        let near = names.map(|name| (strsim::damerau_levenshtein(name, kind), name.as_str()));
+        let near = names
+            .filter(|name| name.len().abs_diff(kind.len()) <= 3)
+            .map(|name| (strsim::damerau_levenshtein(name, kind), name.as_str()));
         near.filter(|(steps, _)| *steps <= 3).min().map(|(_, name)| name)
     }
 

@@ -8,7 +8,7 @@ use chappe_store::NewPush;
 use chappe_wire::{PlayerId, Value, value};
 use std::rc::Rc;
 
-/// The largest push that is kept for an offline player, in bytes.
+/// The largest push, in bytes: 64 of them ride in one response.
 const PUSH: usize = 8 << 10;
 
 /// A player and their record, while the handler runs that was given it. What it changes and says becomes real together,
@@ -175,18 +175,15 @@ impl Player {
             return Err(NotifyError::BadMessage { call: "client.notify", what });
         }
         let uid = self.uid;
+        let bad = |what: String| NotifyError::BadMessage { call: "client.notify", what };
+        let payload = value::encode(&fields).map_err(|error| bad(error.to_string()))?;
+        if payload.len() > PUSH {
+            return Err(bad(format!("a push of {} bytes is over the limit of {PUSH}", payload.len())));
+        }
         let mut did = self.run.did.borrow_mut();
         if self.is_online() {
             did.said.push(Said::Push { uid, fields });
         } else if is_durable {
-            let payload = value::encode(&fields).map_err(|error| NotifyError::BadMessage {
-                call: "client.notify",
-                what: error.to_string(),
-            })?;
-            if payload.len() > PUSH {
-                let what = format!("a durable push of {} bytes is over the limit of {PUSH}", payload.len());
-                return Err(NotifyError::BadMessage { call: "client.notify", what });
-            }
             did.pushes.push(NewPush { uid, payload });
         } else {
             self.server.0.node.stats().count("pushes_to_offline_players");

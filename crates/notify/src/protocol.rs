@@ -49,7 +49,8 @@ pub(crate) struct Owned {
     pub(crate) pushes: Vec<(u64, serde_bytes::ByteBuf)>,
     /// Notifications for the player that are under way and will be delivered: what this server sends to the player
     /// itself must not overtake them.
-    pub(crate) outstanding: u32,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) outstanding: Vec<NotificationId>,
 }
 
 /// `$store release` (one-way): a server lets a record go that it owns. And `$notify release`, from the master: let go

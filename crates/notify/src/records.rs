@@ -6,7 +6,9 @@ use crate::job::{Job, Task};
 use crate::protocol::{Claim, ClaimReply, Deliver, Owned, Release, Returned, STORE};
 use crate::{HandlerError, Server};
 use chappe_node::{Call, Entering, Failure, Leaving, To};
+use chappe_store::{NotificationId, Step};
 use chappe_wire::{NodeId, Reason, Row, value};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -57,11 +59,13 @@ impl Server {
         if !self.0.modules.borrow().handle_players() {
             return Ok(());
         }
-        let mut failed = None;
+        let (mut failed, mut is_claimed) = (None, false);
         loop {
             let wait = self.0.records.borrow_mut().get_mut(&uid).map(Held::wait);
             match wait {
-                Some(None) => return Ok(()),
+                Some(None) if is_claimed => return Ok(()),
+                // It is here for a notification: claimed anew, it comes with what has waited for a login.
+                Some(None) => self.leave(uid).await,
                 // Looked at again when another claim has ended, or the record has gone.
                 Some(Some(changed)) => drop(changed.await),
                 None => {
@@ -71,10 +75,11 @@ impl Server {
                     let fresh = attributes::fresh(self.0.modules.borrow().attributes());
                     let fresh = attributes::encode(&fresh).map_err(Failure::from)?;
                     let (server, (told, claimed)) = (self.clone(), oneshot::channel());
-                    self.0.records.borrow_mut().insert(uid, Held::claiming());
+                    let number = self.claiming(uid);
+                    is_claimed = true;
                     // It goes on when whoever waits for it has gone.
                     self.0.node.spawn(async move {
-                        let _ = told.send(server.claim(uid, Some(fresh)).await);
+                        let _ = told.send(server.claim(uid, number, Some(fresh)).await);
                         // What waits for the record finds the player here: whoever waits for this lets them in first.
                         for _ in 0..ADMITTED {
                             yield_now().await;
@@ -142,20 +147,39 @@ impl Server {
         if self.0.records.borrow().contains_key(&uid) {
             return;
         }
-        self.0.records.borrow_mut().insert(uid, Held::claiming());
+        let number = self.claiming(uid);
         let server = self.clone();
         self.0.node.spawn(async move {
             // Those who wait have been told.
-            let _ = server.claim(uid, None).await;
+            let _ = server.claim(uid, number, None).await;
             server.pump(uid);
         });
     }
 
-    async fn claim(&self, uid: u64, create: Option<Vec<u8>>) -> Result<(), NotOwned> {
+    /// From now on the record is asked for, under a number of its own.
+    fn claiming(&self, uid: u64) -> u64 {
+        let number = self.0.undecided.borrow_mut().next();
+        self.0.records.borrow_mut().insert(uid, Held::claiming(number));
+        number
+    }
+
+    /// Whether it is still that claim which is waited for.
+    fn is_awaited(&self, uid: u64, number: u64) -> bool {
+        self.0.records.borrow().get(&uid).is_some_and(|held| held.claim == number)
+    }
+
+    async fn claim(&self, uid: u64, number: u64, create: Option<Vec<u8>>) -> Result<(), NotOwned> {
         let claim = Claim { uid, create };
         let asked = self.0.node.ask(Row::Internal, To::Master, (STORE, "claim"), &claim, CLAIM).await;
+        if !self.is_awaited(uid, number) {
+            // It has been let go of meanwhile, or is claimed anew: this answer is for nobody.
+            if let Ok(ClaimReply::Owned(Owned { epoch, .. })) = asked {
+                self.tell_master("release", &Release { uid, epoch });
+            }
+            return Err(NotOwned::Failed(Failure::new(Reason::StaleSession, "the record was let go of")));
+        }
         let owned = match asked {
-            Ok(ClaimReply::Owned(owned)) => self.own(uid, owned),
+            Ok(ClaimReply::Owned(owned)) => self.own(uid, number, owned),
             Ok(ClaimReply::NoSuchPlayer) => Err(NotOwned::NoSuchPlayer),
             Ok(ClaimReply::Elsewhere(server)) => Err(NotOwned::Elsewhere(server)),
             Err(failure) => Err(NotOwned::Failed(failure)),
@@ -166,21 +190,26 @@ impl Server {
         owned
     }
 
-    fn own(&self, uid: u64, owned: Owned) -> Result<(), NotOwned> {
+    fn own(&self, uid: u64, number: u64, owned: Owned) -> Result<(), NotOwned> {
         // Upgrades are the author's code: nothing is borrowed meanwhile.
         let declared = self.0.modules.borrow().attributes().to_vec();
-        let loaded = attributes::load(&declared, &owned.document);
+        let load = || attributes::load(&declared, &owned.document);
+        let loaded =
+            catch_unwind(AssertUnwindSafe(load)).unwrap_or_else(|_| Err("an upgrade panicked".to_owned()));
         let (document, _) = loaded.map_err(|why| {
             tracing::error!(node = %self.0.node.id(), uid, "the record of player {uid} is not used: {why}");
             NotOwned::Failed(Failure::new(Reason::BadData, format!("player {uid}: {why}")))
         })?;
         let mut records = self.0.records.borrow_mut();
-        let held = records.entry(uid).or_insert_with(Held::claiming);
+        let held = records.entry(uid).or_insert_with(|| Held::claiming(number));
         held.ownership = Ownership::Owned(owned.epoch);
         let waiters = std::mem::take(&mut held.waiters);
         held.version = owned.version;
         held.document = Rc::new(document);
-        held.awaited += i64::from(owned.outstanding);
+        let steps = self.0.steps.borrow();
+        let is_to_come = |id: &NotificationId| !steps.contains(&(*id, Step::Sent));
+        held.awaited.extend(owned.outstanding.into_iter().filter(is_to_come));
+        drop(steps);
         held.idle_since = Instant::now();
         for (place, push) in owned.pushes {
             match value::decode(&push) {
@@ -317,7 +346,7 @@ impl Server {
                 self.0.given_again.borrow_mut().insert(key);
                 continue;
             }
-            let is_sent = delivery.step == chappe_store::Step::Sent;
+            let id = delivery.id;
             let job = Job::step(delivery, None);
             match deliver.uid {
                 None => self.start(None, job),
@@ -325,7 +354,7 @@ impl Server {
                     self.fetch(uid);
                     if let Some(held) = self.0.records.borrow_mut().get_mut(&uid) {
                         held.queue.push_back(job);
-                        held.awaited -= i64::from(is_sent);
+                        held.awaited.remove(&id);
                     }
                 }
             }

@@ -17,6 +17,8 @@ use tokio::time::sleep;
 
 /// The type under which waiting pushes go by themselves.
 const PUSHED: &str = "server.notify";
+/// The longest type of a request, in bytes.
+const KIND: usize = 256;
 /// The longest id of a request, in bytes.
 const ID: usize = 200;
 /// How long the master may take to look an answer up.
@@ -39,7 +41,11 @@ impl Server {
         let id = match fields.field(REQUEST_FIELD) {
             Some(Value::Str(id)) if id.len() <= ID => Some(id.clone()),
             Some(Value::Int(id)) => Some(id.to_string()),
-            _ => None,
+            None | Some(Value::Nil) => None,
+            Some(_) => {
+                let text = format!("the request's id is a text of at most {ID} bytes, or a whole number");
+                return self.tell_error(origin.uid, "", None, &HandlerError::bad_params(text));
+            }
         };
         let Some(kind) = fields.field(KIND_FIELD).and_then(Value::as_str).map(str::to_owned) else {
             return self.tell_error(
@@ -49,6 +55,10 @@ impl Server {
                 &HandlerError::bad_params("params[\"_type\"] is missing"),
             );
         };
+        if kind.len() > KIND {
+            let text = format!("params[{KIND_FIELD:?}] has more than {KIND} bytes");
+            return self.tell_error(origin.uid, "", id, &HandlerError::bad_params(text));
+        }
         // Names that begin with `_` belong to the runtime.
         let Value::Map(pairs) = fields else { return };
         let own = pairs.into_iter().filter(|(key, _)| key.as_str().is_none_or(|name| !name.starts_with('_')));
@@ -153,6 +163,7 @@ impl Server {
         let mut did = run.did.borrow_mut();
         if let Some((_, id)) = run.request.as_ref().filter(|(of, _)| of == kind)
             && run.uid == Some(uid)
+            && !run.job.answered.get()
         {
             let what = |error: value::ValueError| NotifyError::BadMessage {
                 call: "response",
@@ -176,6 +187,11 @@ impl Server {
             match said {
                 Said::Response { uid, epoch, fields } => self.respond(uid, epoch, fields),
                 Said::Away { uid, fields } => self.respond_away(uid, fields),
+                Said::Cache(bytes) => {
+                    if let Err(error) = self.queue_cache(bytes) {
+                        tracing::warn!(node = %self.0.node.id(), %error, "the master is not told");
+                    }
+                }
                 Said::Push { uid, fields } => self.queue_push(uid, None, fields),
                 Said::Plain { uid, id, record, depth } if self.is_here(uid) => {
                     self.queue_plain(uid, id, record, depth);
@@ -212,10 +228,11 @@ impl Server {
         if !pushes.is_empty() {
             fields.push((NOTIFY_FIELD.into(), Value::List(pushes)));
         }
-        if let Err(error) = node.respond_to_player(player.id, &Value::Map(fields)) {
+        let sent = node.respond_to_player(player.id, &Value::Map(fields));
+        if let Err(error) = &sent {
             tracing::warn!(node = %node.id(), player = uid, %error, "a response was not sent");
         }
-        if let Some(up_to) = up_to {
+        if let Some(up_to) = up_to.filter(|_| sent.is_ok()) {
             self.tell_master("delivered", &PushesDelivered { uid, up_to });
         }
     }

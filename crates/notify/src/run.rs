@@ -59,6 +59,8 @@ pub(crate) enum Said {
     Response { uid: u64, epoch: u64, fields: Value },
     /// A response for a player who is not here: it goes where they are, if they are online.
     Away { uid: u64, fields: Value },
+    /// For the master, encoded: what `cacheNotify` was given.
+    Cache(Vec<u8>),
     /// Rides with the next response.
     Push { uid: u64, fields: Value },
     /// A plain notification for a player, wherever they are.
@@ -73,6 +75,8 @@ impl Said {
             | Said::Away { uid, .. }
             | Said::Push { uid, .. }
             | Said::Plain { uid, .. } => *uid,
+            // No player has it.
+            Said::Cache(_) => u64::MAX,
         }
     }
 }

@@ -11,6 +11,8 @@ use std::rc::Rc;
 
 /// The code of a type that no module handles.
 pub(crate) const NO_HANDLER: &str = "noHandler";
+/// The largest dead letter, in bytes, that takes the result of the notification along.
+const LETTER: usize = 200 << 10;
 /// The code of an outcome that is as wanted.
 const OK: &str = "ok";
 
@@ -43,7 +45,13 @@ pub(crate) async fn execute(server: &Server, run: &Rc<Run>) -> Handled {
             }
             _ => Err(forced(run).unwrap_or_else(|| HandlerError::failed("there is no record to run it on"))),
         },
-        Task::Bare => Ok(None),
+        Task::Bare(sent) => match forced(run) {
+            Some(error) => Err(error),
+            None => {
+                run.did.borrow_mut().sent.push((**sent).clone());
+                Ok(None)
+            }
+        },
     };
     if let Err(error) = &result
         && !error.is_refusal()
@@ -161,7 +169,17 @@ async fn outcome(server: &Server, run: &Rc<Run>, delivery: &Delivery, sealed: &S
             validate: None,
             request: sealed.request.clone(),
         };
-        let payload = value::encode(&again).unwrap_or_default();
+        let mut payload = value::encode(&again).unwrap_or_default();
+        if payload.len() > LETTER {
+            // Without the result it is at most what was stored before.
+            let Value::Map(mut fields) = value::decode(&sealed.record).unwrap_or_default() else {
+                return result;
+            };
+            fields.push(("errorCode".into(), error.code().into()));
+            let record =
+                value::encode(&Value::Map(with_type(Value::Map(fields), handler))).unwrap_or_default();
+            payload = value::encode(&Sealed { record, ..again }).unwrap_or_default();
+        }
         run.did.borrow_mut().dead_letters.push(dead_letter(
             error.code(),
             delivery,

@@ -138,7 +138,11 @@ mod tests {
         let node = Node::new(Config::new("c", NodeId(1), Role::Game, "game"));
         let mut all = Undecided::default();
         for (cause, wrote, read) in runs {
-            let job = Job::new(Task::Bare);
+            let job = Job::new(Task::Call {
+                name: String::new(),
+                method: std::rc::Rc::new(|_| Box::pin(async { Ok(None) })),
+                origin: crate::Origin::default(),
+            });
             job.cause.set(*cause);
             let before = |uid: &u64| (*uid, Before { epoch: EPOCH, version: *uid, document: Rc::default() });
             let number = all.next();

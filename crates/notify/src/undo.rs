@@ -37,6 +37,11 @@ impl Server {
                 self.run_again(vec![(uid, job)]);
             }
             CommitReply::Moved | CommitReply::DeadlinePassed => self.overtaken(uid, &job),
+            CommitReply::Answered { .. } if !matches!(job.task, Task::Request { .. }) => {
+                // Two runs of one chain have answered the same request: the first answer is the one that is kept.
+                job.answered.set(true);
+                self.run_again(vec![(uid, job)]);
+            }
             CommitReply::Answered { response } => self.answer_again(uid, &job, &response),
             CommitReply::Failed(text) => {
                 let is_first = job.forced.borrow().is_none();
@@ -122,6 +127,8 @@ impl Server {
         for (_, entry) in fallen.entries.iter().skip(1) {
             again.push((entry.run.uid, entry.run.job.clone()));
         }
+        // That they ran in vain is not their fault.
+        again.iter().for_each(|(_, job)| job.tries.set(job.tries.get().saturating_sub(1)));
         again.extend(self.cut_running(&affected, &fallen, &never_was));
         let (gone, again): (Vec<_>, Vec<_>) = again.into_iter().partition(|(_, job)| never_was(job));
         gone.iter().filter_map(|(_, job)| job.step_key()).for_each(|step| self.forget_step(step));

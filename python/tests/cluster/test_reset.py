@@ -23,7 +23,7 @@ def test_a_lobby_that_resets_itself_is_started_again(start: Start) -> None:
     cluster.line("ResetServer (", "sides.py")
     cluster.line("保存 0")
     cluster.line("完了")
-    cluster.line("node 10 (lobby) died: exit code 75; it is started again")
+    cluster.line("node 10 (lobby) died: it wants to be started again; it is started again")
     until(cluster, "service", "serviceManager.GetServersStatus()[10] == 1")
     assert run(cluster, 10, "1 + 1") == 2
 

@@ -143,7 +143,7 @@ impl Desk {
             version: record.version,
             document: record.document,
             pushes: pushes.into_iter().map(|push| (push.sequence, ByteBuf::from(push.payload))).collect(),
-            outstanding: u32::try_from(outstanding).unwrap_or(u32::MAX),
+            outstanding,
         }))
     }
 

@@ -227,15 +227,15 @@ impl InFlight {
     }
 
     /// How many notifications to a player that life of a node is still to get.
-    pub(crate) fn outstanding(&self, uid: u64, life: Life) -> usize {
-        let Some(queue) = self.queues.get(&Target::Player(uid)) else { return 0 };
+    pub(crate) fn outstanding(&self, uid: u64, life: Life) -> Vec<NotificationId> {
+        let Some(queue) = self.queues.get(&Target::Player(uid)) else { return Vec::new() };
         // What is on the way there and not accepted may not have come yet.
         let is_to_come = |id: &&NotificationId| {
             let flight = self.flights.get(id);
             flight.is_some_and(|flight| flight.step == Step::Sent && flight.place != Place::Accepted(life))
         };
         let held = queue.held.values().flat_map(BTreeMap::values);
-        queue.waiting.values().chain(held).filter(is_to_come).count()
+        queue.waiting.values().chain(held).filter(is_to_come).copied().collect()
     }
 
     pub(crate) fn get(&self, id: NotificationId) -> Option<&Flight> {

@@ -49,8 +49,8 @@ fn a_later_notification_overtakes_an_earlier_one_on_another_server() {
     table.put(id(2), Step::Sent, Place::Accepted(HERE));
     assert_eq!(due(&table, RECEIVER, HERE), [1, 3], "where the earlier one is, the later one may go");
     assert_eq!(due(&table, RECEIVER, THERE), [1], "elsewhere it waits for the earlier one");
-    assert_eq!(table.outstanding(7, HERE), 2);
-    assert_eq!(table.outstanding(7, THERE), 3);
+    assert_eq!(table.outstanding(7, HERE).len(), 2);
+    assert_eq!(table.outstanding(7, THERE).len(), 3);
     assert_eq!(table.give_back(id(2), Step::Sent, THERE), None, "only who has it can give it back");
     assert_eq!(table.give_back(id(2), Step::Sent, HERE), Some(RECEIVER));
     assert_eq!(due(&table, RECEIVER, THERE), [1, 2, 3]);
