@@ -8,7 +8,7 @@ use chappe_notify::{Attributes, HandlerError, Module, Options, Params, Player, S
 use chappe_store::Fault;
 use chappe_tests::money::bank::{AMOUNT, MONEY};
 use chappe_tests::money::cluster::{Cluster, GAME1, GAME2, GAME3, MASTER, Plan, run_with};
-use chappe_wire::{Value, value};
+use chappe_wire::{Row, Value, value};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -704,5 +704,86 @@ fn plain_notifications_keep_their_order_and_follow_a_player_who_moves() {
         let mut all = list(&cluster, 2).await;
         all.sort_unstable();
         assert_eq!(all, (0..160).collect::<Vec<_>>(), "each once");
+    });
+}
+
+/// Gifts to two players in one request; each outcome answers it.
+fn pair(server: &Server) {
+    let (sender, cacher) = (server.clone(), server.clone());
+    let module = Module::new("pair")
+        .attributes(Attributes::new(1).default("done", 0).default("got", 0))
+        .request("twice", move |player: Player, _| {
+            let server = sender.clone();
+            async move {
+                for uid in [2, 3] {
+                    let validate = value!({"func": nil, "onSuccess": "pair.done", "id": player.uid()});
+                    server.notify(uid, value!({"_type": "pair.act", "_validate": validate}))?;
+                }
+                Ok(())
+            }
+        })
+        .request("cached", move |player: Player, _| {
+            let server = cacher.clone();
+            async move {
+                server.cache_notify(value!({"_type": "news.heard"}))?;
+                player.add("done", 1)?;
+                Err::<(), _>(HandlerError::refuse("no"))
+            }
+        })
+        .handler("act", async |player: Player, _| player.add("got", 1).map(drop))
+        .handler("done", async |player: Player, _| {
+            player.add("done", 1)?;
+            player.response("pair.twice", value!({"errorCode": "ok"}))?;
+            Ok(())
+        });
+    server.register(module).unwrap();
+}
+
+fn pairs(test: impl AsyncFnOnce(Rc<Cluster>)) {
+    let plan = Plan { more: Some(Rc::new(pair)), ..Plan::new(11) };
+    run_with(plan, async move |cluster: Rc<Cluster>| {
+        cluster.up().await;
+        for (uid, server) in [(1, GAME1), (2, GAME2), (3, GAME1)] {
+            cluster.till().log_in(uid, Some(server)).await.unwrap();
+        }
+        test(cluster).await;
+    });
+}
+
+#[test]
+fn the_second_outcome_of_one_request_is_lost_with_its_answer() {
+    pairs(async |cluster| {
+        request(&cluster, 1, "pair.twice", value!({"_request": "r1"}));
+        sleep(ms(500)).await;
+        cluster.settled().await;
+        assert_eq!(cluster.stored(1, "done").await, Some(2));
+        assert_eq!((cluster.stored(2, "got").await, cluster.stored(3, "got").await), (Some(1), Some(1)));
+    });
+}
+
+#[test]
+fn a_notification_from_outside_a_handler_is_lost_when_its_commit_is_in_doubt() {
+    pairs(async |cluster| {
+        cluster.faults.at(0, Fault::LoseWork);
+        let server = cluster.server(GAME1).unwrap();
+        server.notify(2, value!({"_type": "pair.act", "_durable": true})).unwrap();
+        sleep(ms(3000)).await;
+        cluster.settled().await;
+        assert_eq!(cluster.stored(2, "got").await, Some(1));
+    });
+}
+
+#[test]
+fn a_handler_that_refuses_has_told_the_master_all_the_same() {
+    pairs(async |cluster| {
+        let server = cluster.server(GAME1).unwrap();
+        let told = || server.node().report().sent.get(&Row::CacheNotify.code()).copied().unwrap_or(0);
+        request(&cluster, 1, "pair.cached", value!({}));
+        sleep(ms(3000)).await;
+        assert_eq!(told(), 0);
+        server.cache_notify(value!({"_type": "news.heard"})).unwrap();
+        sleep(ms(3000)).await;
+        assert_eq!(told(), 1, "outside of a handler it goes by itself");
+        assert_eq!(cluster.stored(1, "done").await, Some(0));
     });
 }
