@@ -27,6 +27,7 @@ mod fault;
 mod id;
 mod judge;
 mod lazy;
+mod legible;
 mod memory;
 mod notification;
 mod open;

@@ -35,7 +35,7 @@ pub trait Store: Send {
     fn answer(&mut self, uid: u64, request: &str) -> Result<Option<Vec<u8>>, StoreError>;
 
     /// Notifications that are not settled, in order, from after the place `after`, at most `limit`: what a master
-    /// takes up again when it starts.
+    /// takes up again when it starts. One that is corrupt is left out, and told.
     fn unsettled(&mut self, after: u64, limit: u32) -> Result<Vec<Notification>, StoreError>;
 
     /// One notification that is not settled.

@@ -1,6 +1,7 @@
 //! Ends what nobody has acted on in time. The store's clock decides; the one here only says when to ask it.
 
 use super::commits::Outcome;
+use super::dispatch::legible;
 use super::{Desk, retry_after};
 use crate::protocol::{Outcome as Told, Sealed};
 use chappe_store::{
@@ -81,7 +82,7 @@ impl Desk {
     async fn end(&self, overdue: Vec<NotificationId>) {
         let ids = overdue.clone();
         let read = self.0.store.read(move |store| {
-            let read = |id: NotificationId| store.notification(id).map(|found| (id, found));
+            let read = |id: NotificationId| legible(id, store.notification(id)).map(|found| (id, found));
             ids.into_iter().map(read).collect::<Result<Vec<_>, _>>()
         });
         let read = match read.await {

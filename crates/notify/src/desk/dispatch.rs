@@ -348,6 +348,20 @@ impl Drop for Working {
     }
 }
 
+/// One that is corrupt counts as none: it is told, and costs no other its turn. It stays in the store.
+pub(super) fn legible(
+    id: NotificationId,
+    read: Result<Option<Notification>, StoreError>,
+) -> Result<Option<Notification>, StoreError> {
+    match read {
+        Err(StoreError::Corrupt(why)) => {
+            tracing::error!(%id, why, "a notification cannot be read");
+            Ok(None)
+        }
+        read => read,
+    }
+}
+
 /// Reads notifications one by one until a delivery is full; at least one.
 fn read_some(
     store: &mut dyn Store,
@@ -355,7 +369,7 @@ fn read_some(
 ) -> Result<Vec<(NotificationId, Option<Notification>)>, StoreError> {
     let (mut found, mut bytes) = (Vec::new(), 0);
     for id in ids {
-        let notification = store.notification(*id)?;
+        let notification = legible(*id, store.notification(*id))?;
         let outcome = |found: &Notification| found.outcome.as_ref().map_or(0, Vec::len);
         bytes += notification.as_ref().map_or(0, |found| found.payload.len() + outcome(found));
         found.push((*id, notification));

@@ -3,6 +3,7 @@
 use super::pipeline::{Call, Session};
 use crate::changes::Read;
 use crate::columns::{self, Cells};
+use crate::legible::legible;
 use crate::{CommitId, DeadLetter, HistoryEntry, Notification, NotificationId, Push, Record, StoreError};
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
@@ -38,7 +39,7 @@ pub(super) async fn answer(session: &mut Session, uid: u64, request: &str) -> Re
 pub(super) async fn unsettled(session: &mut Session, after: u64, limit: u32) -> Read<Vec<Notification>> {
     let sql = format!("SELECT {} FROM notifications WHERE ord > $1 ORDER BY ord LIMIT $2", columns::NOTE);
     let rows = session.call(Call::new(sql, page(after, limit))).await?;
-    rows.iter().map(columns::note).collect()
+    legible("notification", rows.iter().map(columns::note))
 }
 
 pub(super) async fn notification(session: &mut Session, id: NotificationId) -> Read<Option<Notification>> {
@@ -50,7 +51,7 @@ pub(super) async fn notification(session: &mut Session, id: NotificationId) -> R
 pub(super) async fn pushes(session: &mut Session, uid: u64) -> Read<Vec<Push>> {
     let sql = format!("SELECT {} FROM pushes WHERE uid = $1 ORDER BY sequence", columns::PUSH);
     let rows = session.call(Call::new(sql, vec![Box::new(uid.cast_signed())])).await?;
-    rows.iter().map(columns::push).collect()
+    legible("push", rows.iter().map(columns::push))
 }
 
 pub(super) async fn letters(session: &mut Session, after: u64, limit: u32) -> Read<Vec<DeadLetter>> {

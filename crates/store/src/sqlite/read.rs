@@ -3,6 +3,7 @@
 use super::failure;
 use crate::changes::{AnswerRow, Read};
 use crate::columns::{self, Cells};
+use crate::legible::legible;
 use crate::{CommitId, DeadLetter, HistoryEntry, Notification, NotificationId, Push, Record, StoreError};
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, OptionalExtension, Params, Row};
@@ -31,7 +32,10 @@ pub(super) fn answer(connection: &Connection, uid: u64, request: &str) -> Read<O
 
 pub(super) fn unsettled(connection: &Connection, after: u64, limit: u32) -> Read<Vec<Notification>> {
     let sql = format!("SELECT {} FROM notifications WHERE ord > ?1 ORDER BY ord LIMIT ?2", columns::NOTE);
-    all(connection, &sql, (after.cast_signed(), limit), |row| columns::note(row))
+    legible(
+        "notification",
+        all(connection, &sql, (after.cast_signed(), limit), |row| Ok(columns::note(row)))?,
+    )
 }
 
 pub(super) fn notification(connection: &Connection, id: NotificationId) -> Read<Option<Notification>> {
@@ -41,7 +45,7 @@ pub(super) fn notification(connection: &Connection, id: NotificationId) -> Read<
 
 pub(super) fn pushes(connection: &Connection, uid: u64) -> Read<Vec<Push>> {
     let sql = format!("SELECT {} FROM pushes WHERE uid = ?1 ORDER BY sequence", columns::PUSH);
-    all(connection, &sql, [uid.cast_signed()], |row| columns::push(row))
+    legible("push", all(connection, &sql, [uid.cast_signed()], |row| Ok(columns::push(row)))?)
 }
 
 pub(super) fn letter(connection: &Connection, sequence: u64) -> Read<Option<Read<DeadLetter>>> {
