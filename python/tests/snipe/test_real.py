@@ -91,8 +91,9 @@ def test_each_balance_is_what_the_players_were_told_whoever_is_killed(network: C
         for player in players:
             player.hear()
     codes = {code for player in players for _, code in player.gave}
-    # A look-up may find the master gone: that handler fails, and leaves no trace.
-    assert {"ok", "moneyReceivedMax"} <= codes <= {"ok", "moneyReceivedMax", "handlerFailed"}
+    # A look-up may find the master gone for longer than it waits: that handler fails, says why, and leaves no trace.
+    passing = {"NodeLost", "Disconnected", "NotReady", "DeadlineExceeded"}
+    assert {"ok", "moneyReceivedMax"} <= codes <= {"ok", "moneyReceivedMax", "handlerFailed"} | passing
     for player in players:
         given = [to for to, code in player.gave if code == "ok"]
         received = [to for other in players for to, code in other.gave if code == "ok" and to == player.uid]
