@@ -19,7 +19,7 @@ use chappe_tests::rng::Rng;
 /// How many runs a sabotage may need until it is caught.
 const RUNS: usize = 700;
 /// How many schedules.
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 1000;
 
 /// What is wrong in the first run with one fault that is caught.
 fn caught_by_one_fault(sabotage: Option<Sabotage>, prepare: fn(&Cluster)) -> Vec<String> {
