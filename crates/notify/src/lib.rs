@@ -13,6 +13,7 @@ mod attributes;
 mod away;
 mod commits;
 mod desk;
+mod durable;
 mod error;
 mod held;
 mod job;

@@ -3,11 +3,10 @@
 use crate::job::{CallMethod, Job, Origin, Task};
 use crate::message::{Message, split};
 use crate::modules::Handled;
-use crate::protocol::{Exists, NOTIFY, STORE, Sealed, SendTo, ToNode};
+use crate::protocol::{Exists, NOTIFY, STORE, SendTo, ToNode};
 use crate::run::{Run, Said};
 use crate::{HandlerError, NotifyError, Player, Server};
-use chappe_node::{Failure, State, To};
-use chappe_store::{NewNotification, Sender};
+use chappe_node::{Callback, Failure, State, To};
 use chappe_wire::{NodeId, Reason, Role, Row, Value, value};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -188,7 +187,7 @@ impl Server {
     /// the response that they give, belong to the same run. A crash between the two then leaves nothing half done.
     ///
     /// # Errors
-    /// `handlerFailed` when the master or the store does not answer.
+    /// When the master or the store does not answer within 5 s; mostly one that passes ([`HandlerError::passing`]).
     pub fn user_exists(&self, uid: u64) -> impl Future<Output = Result<bool, HandlerError>> + use<> {
         let is_here = self.0.records.borrow().get(&uid).is_some_and(|held| held.epoch().is_some());
         let node = self.0.node.clone();
@@ -217,8 +216,8 @@ impl Server {
     /// first game server. Resolves when what it did is durable.
     ///
     /// # Errors
-    /// The handler's error; [`NotifyError::WouldDeadlock`] in a handler that owns the record itself, or whose record
-    /// that other handler waits for.
+    /// The handler's error. In a handler on that player [`NotifyError::WouldDeadlock`], and in one on another player
+    /// [`NotifyError::BadMessage`]: what it did would be durable by itself, and not be undone with that handler.
     pub fn run<H, F>(&self, uid: u64, name: &str, handler: H) -> impl Future<Output = Handled> + use<H, F>
     where
         H: Fn(Player) -> F + 'static,
@@ -229,7 +228,6 @@ impl Server {
         async move {
             match ran {
                 Some(ran) => ran.await,
-                // It would become durable by itself, and not be undone with the handler.
                 None => Err(NotifyError::BadMessage {
                     call: "server.run",
                     what: "a handler on a player changes other players by notifications alone".to_owned(),
@@ -243,7 +241,8 @@ impl Server {
     /// player's request is the response to that request.
     ///
     /// # Errors
-    /// As [`Server::run`].
+    /// The handler's error; [`NotifyError::WouldDeadlock`] in a handler that owns the record itself, or whose record that
+    /// other handler waits for.
     pub fn run_after<H, F>(
         &self,
         origin: Origin,
@@ -315,93 +314,6 @@ impl Server {
         Ok(())
     }
 
-    fn notify_durable(
-        &self,
-        call: &'static str,
-        uid: u64,
-        message: Message,
-        run: Option<Rc<Run>>,
-        depth: u32,
-    ) -> Result<(), NotifyError> {
-        let bad = |what: String| NotifyError::BadMessage { call, what };
-        self.see_names(&message);
-        let caller = run.as_ref().and_then(|run| run.uid);
-        let node = Sender::Node(self.0.node.id());
-        let (validate, sender) = match message.validate {
-            Some((validate, Some(id))) => (Some(validate), Sender::Player(id)),
-            Some((validate, None)) => (Some(validate), node),
-            None => (None, caller.map_or(node, Sender::Player)),
-        };
-        let deadline = validate.as_ref().map(|_| self.0.options.deadline.as_millis());
-        let sealed = Sealed {
-            kind: message.kind.clone(),
-            id: message.id,
-            record: value::encode(&message.record).map_err(|error| bad(error.to_string()))?,
-            validate,
-            request: run.as_ref().and_then(|run| run.request.clone()),
-        };
-        let sent = NewNotification {
-            id: self.next_notification(),
-            sender,
-            receiver: uid,
-            kind: message.kind,
-            payload: value::encode(&sealed).map_err(|error| bad(error.to_string()))?,
-            deadline_in_ms: deadline.and_then(|ms| u64::try_from(ms).ok()),
-            depth,
-        };
-        match run {
-            Some(run) if run.ended.get() => return Err(NotifyError::RunEnded { call, uid }),
-            Some(run) => run.did.borrow_mut().sent.push(sent),
-            None => self.notify_alone(sent, sealed, message.record),
-        }
-        Ok(())
-    }
-
-    /// Says once of each name in a notification that nobody here handles it: game servers have the same modules, so it is
-    /// a slip, and the sender would hear of it only when the notification fails.
-    fn see_names(&self, message: &Message) {
-        if !self.0.node.config().role.is_server() {
-            return;
-        }
-        let validate = message.validate.as_ref().map(|(validate, _)| validate);
-        let others = validate.into_iter().flat_map(|it| [&it.func, &it.on_success, &it.on_fail]).flatten();
-        for kind in others.chain([&message.kind]) {
-            let is_known = {
-                let modules = self.0.modules.borrow();
-                modules.player(kind).is_some() || modules.node(kind).is_some()
-            };
-            if !is_known {
-                self.say_unheard(kind);
-            }
-        }
-    }
-
-    /// A durable notification outside of any handler: a commit of its own. When the store cannot take it, its sender
-    /// learns it.
-    fn notify_alone(&self, sent: NewNotification, sealed: Sealed, record: Value) {
-        let server = self.clone();
-        let (kind, sender, depth) = (sent.kind.clone(), sent.sender, sent.depth);
-        let hook = move |result: Handled| {
-            let Err(error) = result else { return };
-            tracing::warn!(node = %server.0.node.id(), kind, "a notification was not sent: {error}");
-            let handler = sealed.validate.as_ref().and_then(|validate| validate.handler(false));
-            let (Some(handler), Value::Map(mut fields)) = (handler, record) else { return };
-            fields.retain(|(key, _)| key.as_str() != Some("_type"));
-            fields.insert(0, ("_type".into(), handler.into()));
-            fields.push(("errorCode".into(), error.code().into()));
-            let (kind, record) = (handler.to_owned(), Value::Map(fields));
-            server.clone().0.node.spawn(async move {
-                match sender {
-                    Sender::Player(uid) => server.queue_plain(uid, Some(uid), record, depth),
-                    Sender::Node(_) => {
-                        server.start(None, Job::new(Task::Plain { kind, id: None, record, depth }))
-                    }
-                }
-            });
-        };
-        self.start(None, Job::with_hook(Task::Bare(Box::new(sent)), Some(Box::new(hook))));
-    }
-
     fn send_message(&self, uid: u64, record: Value) -> oneshot::Receiver<Result<(), Failure>> {
         let (told, answered) = oneshot::channel();
         let player = self.0.node.player_by_uid(uid).filter(|_| self.0.node.config().role.is_server());
@@ -416,18 +328,23 @@ impl Server {
                 let _ = told.send(Ok(()));
             }
             None => {
-                let send = value::encode(&record).and_then(|record| value::encode(&SendTo { uid, record }));
-                match send {
-                    Ok(bytes) => {
-                        let callback = move |reply: chappe_node::Reply<'_>| drop(told.send(reply.map(drop)));
-                        let (row, to) = (Row::SendTo, (STORE, "send_to"));
-                        self.0.node.request_raw(row, To::Master, to, &bytes, ASK, Some(Box::new(callback)));
-                    }
-                    Err(error) => drop(told.send(Err(error.into()))),
-                }
+                let callback = move |reply: chappe_node::Reply<'_>| drop(told.send(reply.map(drop)));
+                // What cannot be encoded lets go of the callback, and the caller is told.
+                self.send_on(uid, &record, Some(Box::new(callback)));
             }
         }
         answered
+    }
+
+    /// A response for a player who is not here: the master passes it on to where they are.
+    pub(crate) fn send_on(&self, uid: u64, record: &Value, callback: Option<Callback>) {
+        match value::encode(record).and_then(|record| value::encode(&SendTo { uid, record })) {
+            Ok(bytes) => {
+                let to = (STORE, "send_to");
+                self.0.node.request_raw(Row::SendTo, To::Master, to, &bytes, ASK, callback);
+            }
+            Err(error) => tracing::error!(node = %self.0.node.id(), uid, %error, "a response cannot be sent"),
+        }
     }
 
     /// Sends what waits for the master, behind whatever was sent to it last.

@@ -286,7 +286,7 @@ impl Server {
     }
 
     /// Steps that the master is to give to someone else.
-    pub(crate) fn give_back(&self, steps: Vec<(chappe_store::NotificationId, chappe_store::Step)>) {
+    pub(crate) fn give_back(&self, steps: Vec<(NotificationId, Step)>) {
         if steps.is_empty() {
             return;
         }
@@ -298,7 +298,7 @@ impl Server {
 
     /// A step that this server had queued by itself will not be done here. Where the master has given it to this server
     /// meanwhile, it may have another outcome by now, and is still to be done.
-    pub(crate) fn forget_step(&self, step: (chappe_store::NotificationId, chappe_store::Step)) {
+    pub(crate) fn forget_step(&self, step: (NotificationId, Step)) {
         self.0.steps.borrow_mut().remove(&step);
         let is_given = self.0.given_again.borrow_mut().remove(&step);
         if is_given {
@@ -307,7 +307,7 @@ impl Server {
     }
 
     /// This server has nothing more to do with a step.
-    pub(crate) fn step_is_done(&self, step: &(chappe_store::NotificationId, chappe_store::Step)) {
+    pub(crate) fn step_is_done(&self, step: &(NotificationId, Step)) {
         self.0.steps.borrow_mut().remove(step);
         self.0.given_again.borrow_mut().remove(step);
     }

@@ -3,7 +3,7 @@
 use crate::held::PUSHES;
 use crate::job::{Job, Task};
 use crate::modules::Handled;
-use crate::protocol::{AnswerOf, PushesDelivered, STORE, SendTo};
+use crate::protocol::{AnswerOf, PushesDelivered, STORE};
 use crate::run::{Run, Said};
 use crate::steps::{self, NO_HANDLER};
 use crate::{HandlerError, NotifyError, Params, Server};
@@ -207,14 +207,7 @@ impl Server {
         if let Some(player) = self.0.node.player_by_uid(uid) {
             return self.respond(uid, player.id.0, fields);
         }
-        let send = value::encode(&fields).and_then(|record| value::encode(&SendTo { uid, record }));
-        match send {
-            Ok(bytes) => {
-                let to = (STORE, "send_to");
-                self.0.node.request_raw(Row::SendTo, To::Master, to, &bytes, LOOKUP, None);
-            }
-            Err(error) => tracing::error!(node = %self.0.node.id(), uid, %error, "a response cannot be sent"),
-        }
+        self.send_on(uid, &fields, None);
     }
 
     /// Sends a response to a session, with the pushes that wait for one.

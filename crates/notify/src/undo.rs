@@ -49,6 +49,10 @@ impl Server {
                 if is_first {
                     *job.forced.borrow_mut() = Some(HandlerError::failed(text));
                     self.run_again(vec![(uid, job)]);
+                } else if let Some(step) = job.step_key() {
+                    // Not even that it failed can be stored. The master tries again, more and more rarely, and shows it.
+                    self.0.node.stats().count("steps_not_storable");
+                    self.give_back(vec![step]);
                 } else {
                     self.overtaken(uid, &job);
                 }
