@@ -17,8 +17,10 @@ use tokio::time::{Instant, sleep, timeout};
 
 /// Turns of the loop that it takes at most to let a player in whose record has come.
 const ADMITTED: usize = 8;
-/// How long the master may take with a claim.
-const CLAIM: Duration = Duration::from_secs(8);
+/// How long a claim may take, with all that is asked again: longer than another master needs to take over.
+const CLAIM: Duration = Duration::from_secs(15);
+/// Before a claim that was lost with its master is made again.
+const AGAIN: Duration = Duration::from_millis(50);
 /// How long a player who leaves waits for what was begun.
 const LEAVE: Duration = Duration::from_secs(3);
 /// How long another server that takes a record over waits for what was begun here.
@@ -170,7 +172,7 @@ impl Server {
 
     async fn claim(&self, uid: u64, number: u64, create: Option<Vec<u8>>) -> Result<(), NotOwned> {
         let claim = Claim { uid, create };
-        let asked = self.0.node.ask(Row::Internal, To::Master, (STORE, "claim"), &claim, CLAIM).await;
+        let asked = self.ask_claim(&claim).await;
         if !self.is_awaited(uid, number) {
             // It has been let go of meanwhile, or is claimed anew: this answer is for nobody.
             if let Ok(ClaimReply::Owned(Owned { epoch, .. })) = asked {
@@ -188,6 +190,20 @@ impl Server {
             self.claim_failed(uid, why);
         }
         owned
+    }
+
+    /// Asks the master, and the next one if it is lost with the question: an answer that nobody has heard is replaced by a
+    /// later one, which has a later epoch.
+    async fn ask_claim(&self, claim: &Claim) -> Result<ClaimReply, Failure> {
+        let until = Instant::now() + CLAIM;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let asked = self.0.node.ask(Row::Internal, To::Master, (STORE, "claim"), claim, left).await;
+            match asked {
+                Err(lost) if lost.reason == Reason::NodeLost && Instant::now() < until => sleep(AGAIN).await,
+                answer => return answer,
+            }
+        }
     }
 
     fn own(&self, uid: u64, number: u64, owned: Owned) -> Result<(), NotOwned> {

@@ -102,7 +102,9 @@ impl Proxy {
                 }
             }
         };
-        for tries_left in (0..=RELOCATIONS).rev() {
+        let patience = Instant::now() + self.options().resume;
+        let mut tries_left = RELOCATIONS;
+        loop {
             let enter = {
                 let mut session = shared.borrow_mut();
                 if session.has_ended {
@@ -128,15 +130,24 @@ impl Proxy {
                 // It may take the player yet.
                 drop(self.ask_leave(target, epoch, is_transfer));
             }
+            if is_transfer && failure.reason.is_transient() && Instant::now() < patience {
+                // Nobody's session ends because the master restarts, or its store.
+                sleep(REFUGE_PAUSE).await;
+                match self.refuge(shared, target).await? {
+                    Some(lobby) => target = lobby,
+                    None => return Ok(None),
+                }
+                continue;
+            }
             if tries_left == 0 {
                 return Err(failure);
             }
+            tries_left -= 1;
             target = match self.relocate(epoch, target).await {
                 Ok(other) => other,
                 Err(_) => return Err(failure),
             };
         }
-        Ok(None)
     }
 
     /// A lobby for the player of a lost server. Where there is none at the moment (the only lobby restarts, or the
