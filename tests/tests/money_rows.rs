@@ -264,6 +264,22 @@ fn player_2_moves_or_logs_out_on_the_way_and_the_notification_follows() {
 }
 
 #[test]
+fn player_2_moves_while_the_master_restarts_and_is_let_in_all_the_same() {
+    for after in 0..12 {
+        test_with(Options::default(), after, async |cluster, _| {
+            cluster.tend(ms(200));
+            let till = cluster.till();
+            let killed = async {
+                sleep(ms(after)).await;
+                cluster.kill(MASTER, after % 2 == 0);
+            };
+            let (moved, ()) = tokio::join!(till.move_to(2, GAME1), killed);
+            assert_eq!(moved.map_err(|failure| failure.to_string()), Ok(()), "after {after} ms");
+        });
+    }
+}
+
+#[test]
 fn player_1_gone_before_the_outcome_it_runs_on_their_record() {
     for after in 0..24 {
         test_with(Options::default(), after, async |cluster, _| {

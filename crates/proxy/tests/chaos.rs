@@ -5,8 +5,10 @@
 mod support;
 
 use chappe_client::ClientEvent;
+use chappe_node::Failure;
 use chappe_proxy::ProxyOptions;
 use chappe_wire::{Reason, Role, Row};
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 use support::*;
@@ -106,6 +108,34 @@ fn slow_to_leave(server: &Server) -> Rc<Notify> {
         });
     });
     gate
+}
+
+#[test]
+fn a_player_on_the_way_loses_the_session_because_the_master_restarts() {
+    run(async || {
+        let (cluster, _node, _proxy, url, lobby) = Cluster::small(generous()).await;
+        let game = cluster.server(GAME, Role::Game, "duel").await;
+        // What a server answers while nobody can give it the player's record: more often than servers are tried.
+        for server in [&lobby, &game] {
+            let refused = Cell::new(0);
+            server.system.node().on_enter(move |entering| {
+                refused.set(refused.get() + usize::from(entering.is_transfer));
+                let is_refused = entering.is_transfer && refused.get() <= 4;
+                Box::pin(async move {
+                    match is_refused {
+                        true => Err(Failure::new(Reason::NodeLost, "node 1 went away with the request")),
+                        false => Ok(()),
+                    }
+                })
+            });
+        }
+        let client = login(&url, 7).await;
+        client.notify_to_server("Test", "Client", "Go", &GAME.0).unwrap();
+        match tokio::time::timeout(Duration::from_secs(20), client.next_event()).await {
+            Ok(Some(ClientEvent::Moved { .. })) => {}
+            other => panic!("the player is on no server: {other:?}"),
+        }
+    });
 }
 
 #[test]

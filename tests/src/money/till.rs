@@ -114,6 +114,10 @@ impl Till {
             return Err(Failure::new(Reason::PlayerOffline, "no session"));
         };
         let epoch = session.epoch;
+        // A master that starts anew meanwhile is told that the player is on the way.
+        if let Some(session) = self.sessions.borrow_mut().get_mut(&uid) {
+            session.server = None;
+        }
         if let Some(from) = session.server {
             let _ = self.ask_server(from, "leave", &Leave { epoch, is_transfer: true }).await;
         }

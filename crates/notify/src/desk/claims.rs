@@ -119,7 +119,7 @@ impl Desk {
             sleep(LOOK).await;
         }
         let owner = self.owner_of(uid).await?;
-        if let Some(elsewhere) = self.elsewhere(asker.0, uid, owner)? {
+        if let Some(elsewhere) = self.elsewhere(asker.0, create.is_some(), uid, owner)? {
             return Ok(ClaimReply::Elsewhere(elsewhere));
         }
         if let Some(owner) = owner.filter(|owner| owner.node != asker.0)
@@ -129,7 +129,7 @@ impl Desk {
             self.0.node.stats().count("records_taken");
         }
         // The player may have moved on meanwhile.
-        if let Some(elsewhere) = self.elsewhere(asker.0, uid, owner)? {
+        if let Some(elsewhere) = self.elsewhere(asker.0, create.is_some(), uid, owner)? {
             return Ok(ClaimReply::Elsewhere(elsewhere));
         }
         // Handed in one behind the other, so the pushes are those at the time of the claim.
@@ -241,10 +241,16 @@ impl Desk {
     }
 
     /// Where a record belongs when it does not belong to `asker`.
-    fn elsewhere(&self, asker: NodeId, uid: u64, owner: Option<Owner>) -> Result<Option<NodeId>, Refusal> {
+    fn elsewhere(
+        &self,
+        asker: NodeId,
+        lets_in: bool,
+        uid: u64,
+        owner: Option<Owner>,
+    ) -> Result<Option<NodeId>, Refusal> {
         let (session, owner) = (self.0.master.session_of(uid), self.live_owner(owner));
         self.0.node.with_view(|view| {
-            if may_own(asker, session, owner, view) {
+            if may_own(asker, lets_in, session, owner, view) {
                 return Ok(None);
             }
             let (on, going) = session.unwrap_or_default();

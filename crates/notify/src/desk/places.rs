@@ -21,8 +21,18 @@ pub(crate) fn place(session: Option<Session>, owner: Option<NodeId>, view: &View
     by_session.or(owner.filter(is_up)).or_else(|| first_server(view))
 }
 
-/// Whether `asker` may own the record of a player.
-pub(crate) fn may_own(asker: NodeId, session: Option<Session>, owner: Option<NodeId>, view: &View) -> bool {
+/// Whether `asker` may own the record of a player; with `lets_in`, it is about to let that player in.
+pub(crate) fn may_own(
+    asker: NodeId,
+    lets_in: bool,
+    session: Option<Session>,
+    owner: Option<NodeId>,
+    view: &View,
+) -> bool {
+    if lets_in && session == Some((None, None)) {
+        // On the way, and whoever knew where to has been replaced by this master: the proxy knows.
+        return true;
+    }
     let (on, going) = session.unwrap_or_default();
     // Not the server that the player is leaving, once the other one has the record.
     let has_moved = going.is_some() && going != on && owner == going;
@@ -69,8 +79,8 @@ mod tests {
             Some(NodeId(30)),
             "an owner that is gone owns nothing"
         );
-        assert!(may_own(NodeId(20), None, Some(NodeId(20)), &view));
-        assert!(!may_own(NodeId(31), None, None, &view));
+        assert!(may_own(NodeId(20), false, None, Some(NodeId(20)), &view));
+        assert!(!may_own(NodeId(31), false, None, None, &view));
     }
 
     #[test]
@@ -81,14 +91,24 @@ mod tests {
         let moving = Some((Some(lobby), Some(game)));
         assert_eq!(place(moving, Some(lobby), &view), Some(lobby));
         assert_eq!(place(moving, Some(game), &view), Some(game));
-        assert!(may_own(game, moving, Some(lobby), &view));
-        assert!(may_own(lobby, moving, Some(lobby), &view));
-        assert!(!may_own(lobby, moving, Some(game), &view));
+        assert!(may_own(game, true, moving, Some(lobby), &view));
+        assert!(may_own(lobby, false, moving, Some(lobby), &view));
+        assert!(!may_own(lobby, false, moving, Some(game), &view));
         assert_eq!(
             place(Some((None, Some(lobby))), None, &view),
             Some(lobby),
             "a login is about to arrive there"
         );
+    }
+
+    #[test]
+    fn a_player_on_the_way_would_be_let_in_nowhere_after_a_restart_of_the_master() {
+        let view = view(&[(20, Role::Lobby, State::Ready), (30, Role::Game, State::Ready)]);
+        let (lobby, game) = (NodeId(20), NodeId(30));
+        let between = Some((None, None));
+        assert!(may_own(game, true, between, Some(lobby), &view));
+        assert!(!may_own(game, false, between, Some(lobby), &view), "not for a step");
+        assert!(!may_own(game, true, Some((Some(lobby), None)), Some(lobby), &view), "they are somewhere");
     }
 
     #[test]
