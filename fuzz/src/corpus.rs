@@ -80,6 +80,7 @@ pub fn greetings() -> Vec<Vec<u8>> {
         incarnation: u64::MAX,
         to: Some(NodeId(1)),
         purpose: Purpose::Pulse,
+        term: 3,
     };
     let refusal = Refusal { reason: Reason::IdTaken, message: "id 1 is taken".into() };
     vec![Greeting::Hello(hello).encode(PROTOCOL), Greeting::Refuse(refusal).encode(PROTOCOL)]

@@ -110,6 +110,7 @@ fn hello(node: i64, role: Role, to: NodeId) -> Hello {
         incarnation: 7,
         to: Some(to),
         purpose: Purpose::Messages,
+        term: 0,
     }
 }
 

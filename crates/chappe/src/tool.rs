@@ -162,6 +162,7 @@ impl Connection {
             incarnation,
             to: Some(master),
             purpose: Purpose::Messages,
+            term: 0,
         };
         let greeted = async {
             let (conn, far) = dial(deploy, master).await?;

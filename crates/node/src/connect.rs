@@ -40,6 +40,7 @@ impl Inner {
             incarnation: self.config.incarnation,
             to,
             purpose,
+            term: 0,
         }
     }
 

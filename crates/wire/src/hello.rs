@@ -59,6 +59,10 @@ pub struct Hello {
     /// What the connection is for.
     #[serde(default)]
     pub purpose: Purpose,
+    /// Of a master, the term under which it leads; of another node, the highest that it has heard of. 0: none. A connection
+    /// to a master belongs to one term of it, and so does everything on it.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub term: u64,
 }
 
 /// What a connection is for.
@@ -70,6 +74,13 @@ pub enum Purpose {
     Messages,
     /// Heartbeats from the thread beside the node's own, to the master.
     Pulse,
+    /// A master that leads from now on makes itself known: the node is to leave another and to call this one. No messages
+    /// follow.
+    Lead,
+}
+
+fn is_none(term: &u64) -> bool {
+    *term == 0
 }
 
 /// A turned-down hello.
@@ -147,6 +158,7 @@ mod tests {
             incarnation: 9,
             to: Some(NodeId(1)),
             purpose: Purpose::Messages,
+            term: 0,
         })
     }
 

@@ -100,6 +100,10 @@ reasons! {
     UserNotFound = 35,
     /// Waiting would never end: the handler waits for what it owns itself.
     WouldDeadlock = 36,
+    /// The master stands by: another one leads.
+    NotLeading = 38,
+    /// The master's term is over: a later one has begun.
+    StaleTerm = 39,
 }
 
 impl Reason {
@@ -122,6 +126,8 @@ impl Reason {
                 | Reason::Stuck
                 | Reason::ServerFull
                 | Reason::StoreUnavailable
+                | Reason::NotLeading
+                | Reason::StaleTerm
         )
     }
 }
@@ -143,6 +149,6 @@ mod tests {
         }
         assert_eq!(Reason::from_code(0), None);
         assert_eq!(Reason::DeadlineExceeded.code(), 4);
-        assert_eq!(Reason::ALL.len(), 36);
+        assert_eq!(Reason::ALL.len(), 38);
     }
 }

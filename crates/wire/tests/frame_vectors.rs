@@ -97,6 +97,7 @@ fn written() -> Vec<Value> {
         incarnation: 1_700_000_000_000_000_000,
         to: Some(NodeId(1)),
         purpose: Purpose::Messages,
+        term: 0,
     };
     let refusal = Refusal { reason: Reason::WrongCluster, message: "not here".into() };
     let greetings = [("hello", Greeting::Hello(hello)), ("refusal", Greeting::Refuse(refusal))];

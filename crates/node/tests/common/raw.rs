@@ -26,6 +26,7 @@ pub(crate) fn hello(id: i64, to: i64) -> Hello {
         incarnation: 1,
         to: Some(NodeId(to)),
         purpose: Purpose::Messages,
+        term: 0,
     }
 }
 
