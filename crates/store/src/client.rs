@@ -1,8 +1,8 @@
 //! The callers' end of a store that runs elsewhere.
 
 use crate::{
-    Claimed, Commit, CommitId, Committed, DeadLetter, Done, HistoryEntry, Notification, NotificationId, Push,
-    Record, Refused, Store, StoreError, Verdict, Work,
+    Claimed, Commit, CommitId, Committed, DeadLetter, Done, HistoryEntry, Leadership, Notification,
+    NotificationId, Push, Record, Refused, Store, StoreError, Verdict, Work,
 };
 use chappe_wire::NodeId;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 pub struct StoreClient {
     pub(crate) queue: mpsc::Sender<Job>,
     pub(crate) stats: Arc<StoreStats>,
+    pub(crate) led_by: Option<Leadership>,
 }
 
 /// What waits for the store.
@@ -42,6 +43,17 @@ pub struct StoreStats {
 }
 
 impl StoreClient {
+    /// The same store, for a master that rules only while it has the lease: without it, work is refused at once.
+    #[must_use]
+    pub fn led_by(&self, leadership: Leadership) -> StoreClient {
+        StoreClient { led_by: Some(leadership), ..self.clone() }
+    }
+
+    /// The lease that work is done under, where there is one.
+    pub fn leadership(&self) -> Option<&Leadership> {
+        self.led_by.as_ref()
+    }
+
     /// What the store has done.
     pub fn stats(&self) -> &StoreStats {
         &self.stats
@@ -165,7 +177,9 @@ impl StoreClient {
     {
         let (answer, answered) = oneshot::channel();
         let read = Box::new(move |store: &mut dyn Store| drop(answer.send(read(store))));
-        let queued = self.queue(Job::Read(read));
+        // Before it has led, what another master is still about to write would be missing.
+        let refused = self.led_by.as_ref().filter(|led| led.term() == 0).and_then(Leadership::refusal);
+        let queued = refused.map_or_else(|| self.queue(Job::Read(read)), Err);
         async move {
             queued?;
             answered.await.unwrap_or(Err(StoreError::Closed))
@@ -178,12 +192,18 @@ impl StoreClient {
         expected: fn(Done) -> Option<T>,
     ) -> impl Future<Output = Result<Result<T, Refused>, StoreError>> + use<T> {
         let (answer, answered) = oneshot::channel();
-        let queued = self.queue(Job::Work(Box::new(work), answer));
+        let refused = self.led_by.as_ref().and_then(Leadership::refusal);
+        let queued = refused.map_or_else(|| self.queue(Job::Work(Box::new(work), answer)), Err);
+        let led_by = self.led_by.clone();
         async move {
             queued?;
             // The store has gone with the work in hand: nobody knows.
             let gone = || StoreError::AnswerLost("the store was closed".to_owned());
-            match answered.await.unwrap_or_else(|_| Err(gone()))? {
+            let done = answered.await.unwrap_or_else(|_| Err(gone()));
+            if let (Err(lost @ StoreError::LeaseLost { .. }), Some(led)) = (&done, led_by) {
+                led.lose(lost.clone());
+            }
+            match done? {
                 Done::Refused(refused) => Ok(Err(refused)),
                 done => expected(done).map(Ok).ok_or_else(gone),
             }

@@ -59,9 +59,26 @@ pub enum StoreError {
         /// What is wrong.
         why: String,
     },
+    /// Another master leads by now, or has led since. Nothing of this was done, and nothing ever will be under that term.
+    #[error("the lease of term {term} is lost: {}", whose(*.now, .by))]
+    LeaseLost {
+        /// The term under which this master led.
+        term: u64,
+        /// The present one.
+        now: u64,
+        /// Who leads.
+        by: Option<NodeId>,
+    },
     /// The store has been closed.
     #[error("the store is closed")]
     Closed,
+}
+
+fn whose(now: u64, by: &Option<NodeId>) -> String {
+    match by {
+        Some(node) => format!("node {node} leads under term {now}"),
+        None => format!("it was given back, and the term is {now}"),
+    }
 }
 
 /// Why one piece of work was not done. Nothing of it was, its neighbours were not touched, and trying the same again is

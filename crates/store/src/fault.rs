@@ -1,8 +1,8 @@
 //! Faults between a store and those who use it, for tests.
 
 use crate::{
-    CommitId, DeadLetter, Done, HistoryEntry, Notification, NotificationId, Push, Record, Store, StoreError,
-    Verdict, Work,
+    Candidate, CommitId, DeadLetter, Done, HistoryEntry, Lease, Notification, NotificationId, Push, Record,
+    Store, StoreError, Verdict, Work,
 };
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -120,6 +120,22 @@ impl Store for FaultyStore {
                 Err(StoreError::AnswerLost("a fault".to_owned()))
             }
         }
+    }
+
+    fn lease(&mut self) -> Result<Option<Lease>, StoreError> {
+        self.reached()?.lease()
+    }
+
+    fn lead(&mut self, by: &Candidate) -> Result<Lease, StoreError> {
+        self.reached()?.lead(by)
+    }
+
+    fn renew(&mut self) -> Result<Lease, StoreError> {
+        self.reached()?.renew()
+    }
+
+    fn resign(&mut self) -> Result<(), StoreError> {
+        self.reached()?.resign()
     }
 
     fn now_ms(&mut self) -> Result<u64, StoreError> {

@@ -2,8 +2,8 @@
 //! keep nothing has no file and no database.
 
 use crate::{
-    CommitId, DeadLetter, Done, HistoryEntry, MemoryDisk, Notification, NotificationId, Options, Push,
-    Record, Store, StoreError, Verdict, Work, is_url, open,
+    Candidate, CommitId, DeadLetter, Done, HistoryEntry, Lease, MemoryDisk, Notification, NotificationId,
+    Options, Push, Record, Store, StoreError, Verdict, Work, is_url, open,
 };
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
@@ -98,6 +98,22 @@ impl Store for LazyStore {
 
     fn flush(&mut self, work: &[Work]) -> Result<Vec<Done>, StoreError> {
         self.store(work.iter().any(writes))?.flush(work)
+    }
+
+    fn lease(&mut self) -> Result<Option<Lease>, StoreError> {
+        if is_url(&self.place) { self.read()?.lease() } else { Ok(None) }
+    }
+
+    fn lead(&mut self, by: &Candidate) -> Result<Lease, StoreError> {
+        self.read()?.lead(by)
+    }
+
+    fn renew(&mut self) -> Result<Lease, StoreError> {
+        self.read()?.renew()
+    }
+
+    fn resign(&mut self) -> Result<(), StoreError> {
+        if self.is_open { self.store.resign() } else { Ok(()) }
     }
 
     fn now_ms(&mut self) -> Result<u64, StoreError> {

@@ -7,9 +7,10 @@ mod tables;
 
 use crate::changes::{Rows, Wanted};
 use crate::judge::judge;
+use crate::lease::{self, Led};
 use crate::{
-    CommitId, DeadLetter, Done, HistoryEntry, Notification, NotificationId, Options, Push, Record, Store,
-    StoreError, Verdict, Work,
+    Candidate, CommitId, DeadLetter, Done, HistoryEntry, Lease, Notification, NotificationId, Options, Push,
+    Record, Store, StoreError, Verdict, Work,
 };
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tables::Tables;
@@ -27,6 +28,7 @@ struct Disk {
     skip_sync: bool,
     full: bool,
     flushes: u64,
+    lease: Lease,
 }
 
 impl MemoryDisk {
@@ -46,8 +48,10 @@ impl MemoryDisk {
             let place = "memory".to_owned();
             return Err(StoreError::OtherCluster { place, found: owner, ours: options.cluster });
         }
-        disk.opened += 1;
-        Ok(MemoryStore { disk: self.clone(), opened: disk.opened, options })
+        if !options.is_shared {
+            disk.opened += 1;
+        }
+        Ok(MemoryStore { disk: self.clone(), opened: disk.opened, options, led: None })
     }
 
     /// Loses what was written and not synced, and shuts out whoever had it open.
@@ -88,12 +92,27 @@ pub struct MemoryStore {
     disk: MemoryDisk,
     opened: u64,
     options: Options,
+    led: Option<Led>,
 }
 
 impl MemoryStore {
     fn disk(&self) -> Result<MutexGuard<'_, Disk>, StoreError> {
         let disk = self.disk.lock();
         if disk.opened == self.opened { Ok(disk) } else { Err(StoreError::Closed) }
+    }
+
+    fn lease_at(&self, now_ms: u64) -> Result<Lease, StoreError> {
+        Ok(Lease { now_ms, ..self.disk()?.lease })
+    }
+
+    /// How a lease that is this store's is changed.
+    fn change(&mut self, to: impl FnOnce(Lease, &Candidate) -> Lease) -> Result<Lease, StoreError> {
+        let led = self.led.ok_or_else(lease::not_led)?;
+        let found = self.lease_at(self.options.clock.now_ms())?;
+        led.holds(&found)?;
+        let changed = to(found, &led.by);
+        self.disk()?.lease = changed;
+        Ok(changed)
     }
 }
 
@@ -104,6 +123,9 @@ impl Store for MemoryStore {
 
     fn flush(&mut self, work: &[Work]) -> Result<Vec<Done>, StoreError> {
         let now_ms = self.now_ms()?;
+        if self.options.is_shared {
+            self.led.ok_or_else(lease::not_led)?.permits(&self.lease_at(now_ms)?)?;
+        }
         let mut disk = self.disk()?;
         let wanted = Wanted::by(work);
         let rows: Rows = disk.tables.rows(&wanted, now_ms);
@@ -121,6 +143,34 @@ impl Store for MemoryStore {
         }
         crate::work::tell_pruned(&mut done, pruned);
         Ok(done)
+    }
+
+    fn lease(&mut self) -> Result<Option<Lease>, StoreError> {
+        let now_ms = self.now_ms()?;
+        Ok(if self.options.is_shared { Some(self.lease_at(now_ms)?) } else { None })
+    }
+
+    fn lead(&mut self, by: &Candidate) -> Result<Lease, StoreError> {
+        let now_ms = self.now_ms()?;
+        if !self.options.is_shared {
+            return Ok(Lease::needless(by, now_ms));
+        }
+        let found = self.lease_at(now_ms)?;
+        let Some(taken) = found.taken(by) else { return Ok(found) };
+        self.disk()?.lease = taken;
+        self.led = Some(Led { by: *by, term: taken.term });
+        Ok(taken)
+    }
+
+    fn renew(&mut self) -> Result<Lease, StoreError> {
+        self.change(|lease, by| lease.extended(by))
+    }
+
+    fn resign(&mut self) -> Result<(), StoreError> {
+        if self.led.is_some() {
+            self.change(|lease, _| Lease { holder: None, ends_ms: 0, ..lease })?;
+        }
+        Ok(())
     }
 
     fn now_ms(&mut self) -> Result<u64, StoreError> {

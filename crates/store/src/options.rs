@@ -11,6 +11,9 @@ pub struct Options {
     pub limits: Limits,
     /// What judges deadlines. PostgreSQL uses the server's clock instead.
     pub clock: Clock,
+    /// Several masters may have it open, and only the one that has the lease does work ([`Store::lead`](crate::Store::lead)).
+    /// Without effect on SQLite, whose file only one process can have open. Default false: nobody else may have it open.
+    pub is_shared: bool,
     /// SQLite: the most bytes that the file may take; `None`: what the disk has.
     pub max_bytes: Option<u64>,
 }
@@ -22,6 +25,7 @@ impl Options {
             cluster: cluster.into(),
             limits: Limits::default(),
             clock: Clock::system(),
+            is_shared: false,
             max_bytes: None,
         }
     }

@@ -3,20 +3,23 @@
 //! Through tokio-postgres, because it alone sends statements one after another without waiting for each answer: a
 //! flush costs two round trips, whatever is in it. Each statement carries the rows of all commits as arrays.
 //!
-//! An advisory lock, held by the session, keeps a second master out; a session that is lost loses its lock and its
-//! transaction together.
+//! An advisory lock, held by the session, keeps a second user out, or several masters and anyone else apart; a session that
+//! is lost loses its lock and its transaction together. Of several masters the lease says which one may write: each
+//! transaction holds its row, so that nobody else can take it before the transaction has ended.
 
 mod connect;
 mod flush;
+mod lease;
 mod pipeline;
 mod read;
 
 use crate::changes::Wanted;
 use crate::judge::judge;
+use crate::lease::Led;
 use crate::work::tell_pruned;
 use crate::{
-    CommitId, DeadLetter, Done, HistoryEntry, Notification, NotificationId, Options, Push, Record, Store,
-    StoreError, Verdict, Work,
+    Candidate, CommitId, DeadLetter, Done, HistoryEntry, Lease, Notification, NotificationId, Options, Push,
+    Record, Store, StoreError, Verdict, Work,
 };
 use connect::Target;
 use pipeline::Session;
@@ -34,6 +37,7 @@ pub struct PostgresStore {
     runtime: Runtime,
     /// `None` after it was lost; the next call connects again.
     session: Option<Session>,
+    led: Option<Led>,
 }
 
 impl PostgresStore {
@@ -47,7 +51,7 @@ impl PostgresStore {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| StoreError::StoreUnavailable(error.to_string()))?;
         let session = runtime.block_on(connect::open(&target, &options))?;
-        Ok(PostgresStore { target, options, runtime, session: Some(session) })
+        Ok(PostgresStore { target, options, runtime, session: Some(session), led: None })
     }
 
     /// Whether `url` is one that can be opened; nobody is asked.
@@ -105,8 +109,12 @@ impl Store for PostgresStore {
     fn flush(&mut self, work: &[Work]) -> Result<Vec<Done>, StoreError> {
         let limits = self.options.limits.clone();
         let wanted = Wanted::by(work);
+        let led = match self.options.is_shared {
+            true => Some(self.led.ok_or_else(crate::lease::not_led)?),
+            false => None,
+        };
         self.on_session(StoreError::AnswerLost, async |session| {
-            let rows = match flush::rows(session, &wanted).await {
+            let rows = match flush::rows(session, &wanted, led.as_ref()).await {
                 Ok(rows) => rows,
                 Err(error) => {
                     session.roll_back().await;
@@ -123,6 +131,34 @@ impl Store for PostgresStore {
             tell_pruned(&mut done, pruned);
             Ok(done)
         })
+    }
+
+    fn lease(&mut self) -> Result<Option<Lease>, StoreError> {
+        match self.options.is_shared {
+            true => self.read(lease::read).map(Some),
+            false => Ok(None),
+        }
+    }
+
+    fn lead(&mut self, by: &Candidate) -> Result<Lease, StoreError> {
+        if !self.options.is_shared {
+            return Ok(Lease::needless(by, self.now_ms()?));
+        }
+        let found = self.read(async |session| lease::take(session, by).await)?;
+        if found.is_of(by) {
+            self.led = Some(Led { by: *by, term: found.term });
+        }
+        Ok(found)
+    }
+
+    fn renew(&mut self) -> Result<Lease, StoreError> {
+        let led = self.led.ok_or_else(crate::lease::not_led)?;
+        self.read(async |session| lease::renew(session, &led).await)
+    }
+
+    fn resign(&mut self) -> Result<(), StoreError> {
+        let Some(led) = self.led.take() else { return Ok(()) };
+        self.read(async |session| lease::resign(session, &led).await)
     }
 
     fn now_ms(&mut self) -> Result<u64, StoreError> {

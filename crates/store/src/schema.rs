@@ -1,7 +1,7 @@
 //! The tables, the same in both databases, and how an older schema becomes the latest.
 
 /// One step from each version to the next. A step that was released is never changed.
-const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
 
 /// The schema that this program reads and writes.
 pub(crate) fn latest() -> u32 {

@@ -59,7 +59,7 @@ pub fn on_task(mut store: Box<dyn Store>, mut pace: Pace) -> (StoreClient, tokio
 
 fn channel() -> (StoreClient, mpsc::Receiver<Job>) {
     let (queue, jobs) = mpsc::channel(WAITING);
-    (StoreClient { queue, stats: Arc::new(StoreStats::default()) }, jobs)
+    (StoreClient { queue, stats: Arc::default(), led_by: None }, jobs)
 }
 
 /// What is done at once: the work in one transaction, then the reads, which see it.

@@ -1,7 +1,8 @@
 //! The trait that all stores implement.
 
 use crate::{
-    CommitId, Done, HistoryEntry, NewNotification, Notification, NotificationId, Record, StoreError, Work,
+    Candidate, CommitId, Done, HistoryEntry, Lease, NewNotification, Notification, NotificationId, Record,
+    StoreError, Work, lease,
 };
 use std::path::Path;
 
@@ -17,9 +18,34 @@ pub trait Store: Send {
     /// are in the order of `work`, one each.
     ///
     /// # Errors
-    /// For all of it together: [`StoreError::StoreUnavailable`]: nothing was done. [`StoreError::AnswerLost`]: nobody
-    /// knows.
+    /// For all of it together: [`StoreError::StoreUnavailable`], [`StoreError::LeaseLost`]: nothing was done.
+    /// [`StoreError::AnswerLost`]: nobody knows.
     fn flush(&mut self, work: &[Work]) -> Result<Vec<Done>, StoreError>;
+
+    /// How the lease stands; `None`: this store needs none, since only one process can have it open.
+    fn lease(&mut self) -> Result<Option<Lease>, StoreError> {
+        Ok(None)
+    }
+
+    /// Asks to lead: takes the lease under the next term when nobody has it, when it has ended, or when an earlier life of
+    /// the same master has it, and then does work under that term alone. Asked again it takes the time anew. Answered with
+    /// how the lease stands then: the candidate leads when it is [of it](Lease::is_of).
+    fn lead(&mut self, by: &Candidate) -> Result<Lease, StoreError> {
+        Ok(Lease::needless(by, self.now_ms()?))
+    }
+
+    /// Takes the time of the lease anew, also when it has ended and nobody else has taken it.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`]; [`StoreError::StoreUnavailable`], also before [`Store::lead`].
+    fn renew(&mut self) -> Result<Lease, StoreError> {
+        Err(lease::not_led())
+    }
+
+    /// Gives the lease back, so that another master need not wait for its end.
+    fn resign(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// Milliseconds since 1970, by the clock that judges deadlines.
     fn now_ms(&mut self) -> Result<u64, StoreError>;

@@ -17,11 +17,17 @@ const DIALECT: Dialect = Dialect {
 };
 /// The advisory lock's number: `Chpe`.
 const LOCK: i64 = 0x4368_7065;
+/// That of the one who brings the schema up to date: `Chpp`.
+const PREPARE: i64 = 0x4368_7070;
+/// Of this schema only: two clusters may share a database, each in a schema of its own.
+const SCHEMA: &str = "(hashtext(current_schema())::bigint << 32)";
 /// Every statement finds its rows by key. Left to itself the planner plans each array anew, at more cost than running
 /// it, or goes by the size that a table had when it was new.
 const SETTINGS: &str = "SET synchronous_commit = on; SET statement_timeout = '12s';
      SET client_min_messages = warning; SET plan_cache_mode = force_generic_plan; SET jit = off;
      SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;";
+/// A master that is frozen or cut off within a transaction must not keep the row of the lease from the next one.
+const LEASED: &str = "SET idle_in_transaction_session_timeout = '3s'; SET tcp_user_timeout = '5s'";
 const CONNECT: Duration = Duration::from_secs(5);
 /// How often the lock is tried: a master that was killed leaves its session for a moment.
 const LOCK_TRIES: u32 = 50;
@@ -68,7 +74,10 @@ pub(super) async fn open(target: &Target, options: &Options) -> Result<Session, 
     let driven = tokio::spawn(async move { drop(connection.await) });
     let mut session = Session::new(client, driven);
     session.batch(SETTINGS).await?;
-    lock(&mut session, target).await?;
+    if options.is_shared {
+        session.batch(LEASED).await?;
+    }
+    lock(&mut session, target, options.is_shared).await?;
     let fsync = session.call(Call::new("SELECT current_setting('fsync')", Vec::new())).await?;
     if fsync.first().and_then(|row| row.try_get::<_, String>(0).ok()).is_some_and(|value| value == "off") {
         tracing::warn!(
@@ -77,7 +86,10 @@ pub(super) async fn open(target: &Target, options: &Options) -> Result<Session, 
         );
     }
     session
-        .batch("BEGIN; CREATE TABLE IF NOT EXISTS meta (key text PRIMARY KEY, value text NOT NULL)")
+        .batch(&format!(
+            "BEGIN; SELECT pg_advisory_xact_lock({PREPARE} # {SCHEMA});
+             CREATE TABLE IF NOT EXISTS meta (key text PRIMARY KEY, value text NOT NULL)"
+        ))
         .await?;
     match prepare(&mut session, target, options).await {
         Ok(()) => session.batch("COMMIT").await.map(|()| session),
@@ -88,9 +100,9 @@ pub(super) async fn open(target: &Target, options: &Options) -> Result<Session, 
     }
 }
 
-async fn lock(session: &mut Session, target: &Target) -> Result<(), StoreError> {
-    // Of this schema only: two clusters may share a database, each in a schema of its own.
-    let sql = format!("SELECT pg_try_advisory_lock({LOCK} # (hashtext(current_schema())::bigint << 32))");
+async fn lock(session: &mut Session, target: &Target, is_shared: bool) -> Result<(), StoreError> {
+    let how = if is_shared { "pg_try_advisory_lock_shared" } else { "pg_try_advisory_lock" };
+    let sql = format!("SELECT {how}({LOCK} # {SCHEMA})");
     for _ in 0..LOCK_TRIES {
         let rows = session.call(Call::new(sql.clone(), Vec::new())).await?;
         if rows.first().and_then(|row| row.try_get(0).ok()).unwrap_or(false) {

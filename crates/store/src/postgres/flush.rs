@@ -1,20 +1,32 @@
 //! One flush in PostgreSQL: two pipelines, the rows it needs and what it changes.
 
+use super::lease;
 use super::pipeline::{Call, Param, Session, failure};
 use super::read::NOW;
 use crate::changes::{Changes, Document, NoteWrite, PlayerRow, PlayerWrite, Read, Rows, Wanted};
 use crate::columns::{self, Cells};
+use crate::lease::Led;
 use crate::{CommitId, Notification, StoreError, seal};
 use chappe_wire::NodeId;
 use tokio_postgres::Row;
 
+/// Where the lease stands among the answers.
+const LEASE: usize = 2;
+
 /// Begins the transaction and reads.
-pub(super) async fn rows(session: &mut Session, wanted: &Wanted) -> Read<Rows> {
+///
+/// # Errors
+/// [`StoreError::LeaseLost`], [`StoreError::StoreUnavailable`]: work may not be done under `led`.
+pub(super) async fn rows(session: &mut Session, wanted: &Wanted, led: Option<&Led>) -> Read<Rows> {
     let mut calls = vec![
         Call::new("BEGIN", Vec::new()),
         Call::new(format!("SELECT value, {NOW} FROM counter"), Vec::new()),
     ];
     let mut readers: Vec<Reader> = vec![nothing, counter];
+    if led.is_some() {
+        calls.push(lease::hold());
+        readers.push(nothing);
+    }
     let mut ask = |wanted: bool, sql: String, params: Vec<Param>, reader: Reader| {
         if wanted {
             calls.push(Call::new(sql, params));
@@ -49,6 +61,9 @@ pub(super) async fn rows(session: &mut Session, wanted: &Wanted) -> Read<Rows> {
     ask(!sequences.is_empty(), sql(columns::LETTER, "letters", "sequence"), one(sequences), letters);
 
     let answered = session.pipeline(calls).await.map_err(|(_, error)| failure(&error))?;
+    if let Some(led) = led {
+        led.permits(&lease::of(answered.get(LEASE).map_or(&[], Vec::as_slice))?)?;
+    }
     let mut rows = Rows::default();
     for (found, reader) in answered.iter().zip(readers) {
         found.iter().try_for_each(|row| reader(&mut rows, row))?;

@@ -51,4 +51,10 @@ suite! {
     a_corrupt_record_is_never_served
     a_corrupt_notification_is_never_served
     every_uid_can_be_kept
+    a_schema_of_before_is_brought_up_to_date
+    only_one_of_two_masters_leads
+    a_leader_that_was_replaced_commits_nothing
+    a_lease_that_has_run_out_and_nobody_took_goes_on
+    a_lease_that_was_given_back_is_taken_at_once
+    a_master_that_does_not_lead_does_no_work
 }

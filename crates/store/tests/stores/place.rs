@@ -50,6 +50,20 @@ impl Place {
         })
     }
 
+    /// As one of several masters; `None` for a store that only one process can have open.
+    pub(crate) fn open_shared(&self) -> Option<Box<dyn Store>> {
+        let options = Options { is_shared: true, ..self.options() };
+        (!matches!(self.kind, Kind::Sqlite(_))).then(|| self.try_open(options).unwrap())
+    }
+
+    /// Waits until the store's clock shows that, or sets it.
+    pub(crate) fn pass(&self, store: &mut dyn Store, until_ms: u64) {
+        self.now_ms.store(until_ms, Relaxed);
+        while store.now_ms().unwrap() < until_ms {
+            std::thread::yield_now();
+        }
+    }
+
     /// Is it kept outside of the process?
     pub(crate) fn is_database(&self) -> bool {
         !matches!(self.kind, Kind::Memory(_))
@@ -70,10 +84,23 @@ impl Place {
                 rusqlite::Connection::open(self.file()).unwrap().execute_batch(sql).unwrap();
             }
             Kind::Postgres { url } => {
-                let sql = sql
-                    .replace("PRAGMA user_version = 99", "UPDATE meta SET value = '99' WHERE key = 'schema'");
-                crate::server::execute(url, &sql.replace("x'", "'\\x"));
+                let sql = sql.replace("x'", "'\\x");
+                let sql = match sql.split_once("PRAGMA user_version = ") {
+                    Some((before, version)) => {
+                        format!("{before} UPDATE meta SET value = '{version}' WHERE key = 'schema'")
+                    }
+                    None => sql,
+                };
+                crate::server::execute(url, &sql);
             }
+        }
+    }
+
+    /// The url of a PostgreSQL place.
+    pub(crate) fn url(&self) -> &str {
+        match &self.kind {
+            Kind::Postgres { url } => url,
+            _ => "",
         }
     }
 

@@ -3,8 +3,10 @@
 use crate::place::Place;
 use crate::rows::{claim, commit, record};
 use crate::server::Server;
-use chappe_store::{Done, StoreError, Verdict, Work};
+use chappe_store::{Candidate, Done, StoreError, Verdict, Work};
+use chappe_wire::NodeId;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 #[test]
 fn the_suite_holds_on_postgres() {
@@ -18,7 +20,28 @@ fn the_suite_holds_on_postgres() {
     }
     assert!(failed.is_empty(), "failed on PostgreSQL: {failed:?}");
     crate::alike::stores_do_alike(&Place::postgres(server.place("alike")));
+    a_transaction_under_way_is_not_overtaken(&server);
     a_server_that_dies_loses_nothing_and_is_found_again(&mut server);
+}
+
+/// The next leader must see all that the one before has committed.
+fn a_transaction_under_way_is_not_overtaken(server: &Server) {
+    let place = Place::postgres(server.place("overtaken"));
+    let mut first = place.open_shared().unwrap();
+    let lasts = Duration::from_millis(50);
+    let by = |node| Candidate { node: NodeId(node), incarnation: 1, lasts };
+    let lease = first.lead(&by(1)).unwrap();
+    let mut under_way = crate::server::Transaction::begin(place.url());
+    under_way.run("SELECT term FROM lease FOR SHARE");
+    place.pass(&mut *first, lease.ends_ms);
+    std::thread::scope(|scope| {
+        let second = scope.spawn(|| place.open_shared().unwrap().lead(&by(2)).unwrap());
+        while under_way.count("SELECT count(*) FROM pg_locks WHERE NOT granted") == 0 {
+            assert!(!second.is_finished(), "it did not wait");
+        }
+        under_way.run("COMMIT");
+        assert_eq!(second.join().unwrap().term, lease.term + 1);
+    });
 }
 
 fn a_server_that_dies_loses_nothing_and_is_found_again(server: &mut Server) {

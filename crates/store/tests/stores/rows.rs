@@ -1,11 +1,13 @@
 //! The rows of the suite, each named after the failure that it prevents.
 
 mod kept;
+mod lease;
 mod notifications;
 mod opening;
 mod records;
 
 pub(crate) use kept::*;
+pub(crate) use lease::*;
 pub(crate) use notifications::*;
 pub(crate) use opening::*;
 pub(crate) use records::*;

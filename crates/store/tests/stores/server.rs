@@ -107,6 +107,34 @@ pub(crate) fn execute(url: &str, sql: &str) {
     });
 }
 
+/// A session of the test's own.
+pub(crate) struct Transaction {
+    runtime: tokio::runtime::Runtime,
+    client: tokio_postgres::Client,
+}
+
+impl Transaction {
+    pub(crate) fn begin(url: &str) -> Transaction {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let client = runtime.block_on(async {
+            let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
+            tokio::spawn(connection);
+            client
+        });
+        let mut begun = Transaction { runtime, client };
+        begun.run("BEGIN");
+        begun
+    }
+
+    pub(crate) fn run(&mut self, sql: &str) {
+        self.runtime.block_on(self.client.batch_execute(sql)).unwrap();
+    }
+
+    pub(crate) fn count(&self, sql: &str) -> i64 {
+        self.runtime.block_on(self.client.query_one(sql, &[])).unwrap().get(0)
+    }
+}
+
 /// Where Debian, or the PATH, has the server's programs.
 fn programs() -> Option<PathBuf> {
     let debian = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();

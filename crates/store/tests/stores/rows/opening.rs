@@ -22,8 +22,18 @@ pub(crate) fn a_newer_schema_is_refused_and_not_touched(place: &Place) {
     place.tamper("PRAGMA user_version = 99");
     for _ in 0..2 {
         let refused = place.try_open(place.options()).map(drop);
-        assert!(matches!(refused, Err(StoreError::NewerSchema { found: 99, known: 1, .. })), "{refused:?}");
+        assert!(matches!(refused, Err(StoreError::NewerSchema { found: 99, known: 2, .. })), "{refused:?}");
     }
+}
+
+pub(crate) fn a_schema_of_before_is_brought_up_to_date(place: &Place) {
+    if !place.is_database() {
+        return;
+    }
+    claim(&mut *place.open(), 1, 7);
+    place.tamper("DROP TABLE lease; PRAGMA user_version = 1");
+    assert!(place.open().load(1).unwrap().is_some());
+    assert!(place.try_open(Options { is_shared: true, ..place.options() }).unwrap().lease().is_ok());
 }
 
 pub(crate) fn a_second_master_is_refused(place: &Place) {
