@@ -2,7 +2,8 @@
 
 use chappe_wire::client::{FromClient, Login, Names, ToClient};
 use chappe_wire::frame::write_frame;
-use chappe_wire::hello::{Greeting, Hello, PROTOCOL, Purpose, Refusal};
+use chappe_wire::hello::{Auth, Greeting, Hello, PROTOCOL, Purpose, Refusal};
+use chappe_wire::secret::{Nonce, Proof};
 use chappe_wire::{Body, Envelope, Meta, NodeId, Origin, PushTo, Reason, Role, Row, value};
 use std::path::Path;
 
@@ -81,9 +82,17 @@ pub fn greetings() -> Vec<Vec<u8>> {
         to: Some(NodeId(1)),
         purpose: Purpose::Pulse,
         term: 3,
+        auth: Some(Auth { nonce: Nonce([7; 32]), optional: true }),
     };
     let refusal = Refusal { reason: Reason::IdTaken, message: "id 1 is taken".into() };
-    vec![Greeting::Hello(hello).encode(PROTOCOL), Greeting::Refuse(refusal).encode(PROTOCOL)]
+    let greetings = [
+        Greeting::Hello(hello.clone()),
+        Greeting::Refuse(refusal),
+        Greeting::Challenge(hello),
+        Greeting::Prove(vec![Proof(vec![1; 32]), Proof(vec![2; 32])]),
+        Greeting::Welcome(Proof(vec![3; 32])),
+    ];
+    greetings.iter().map(|greeting| greeting.encode(PROTOCOL)).collect()
 }
 
 /// What clients and proxies say.

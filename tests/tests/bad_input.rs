@@ -111,6 +111,7 @@ fn hello(node: i64, role: Role, to: NodeId) -> Hello {
         to: Some(to),
         purpose: Purpose::Messages,
         term: 0,
+        auth: None,
     }
 }
 

@@ -22,7 +22,7 @@
 //! app     what each type of node does          cmd         one file a command
 //! config  a deploy entry as a node's settings  supervisor  `up`: keeps the nodes of one machine running
 //! node_process  one node, from its entry to its end        tool  a request to a running cluster from outside
-//! store   where the master keeps what must survive
+//! store   where the master keeps what must survive          secrets  what nodes, tools and HTTP clients show
 //! ```
 
 mod app;
@@ -36,6 +36,7 @@ mod node_process;
 mod orphan;
 mod python;
 mod roles;
+mod secrets;
 mod signals;
 mod store;
 mod supervisor;

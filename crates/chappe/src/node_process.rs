@@ -5,10 +5,11 @@ use crate::config::node_config;
 use crate::exit::{self, CommandError};
 use crate::python;
 use crate::roles::{Part, SetupError};
-use crate::store;
+use crate::{secrets, store};
 use chappe_deploy::{Deploy, NodeEntry};
 use chappe_link::Link;
 use chappe_node::{Beats, Config, Node, NodeError, State, run_blocking};
+use chappe_wire::secret::Secrets;
 use chappe_wire::{NodeId, Role};
 use std::cell::Cell;
 use std::rc::Rc;
@@ -34,9 +35,10 @@ pub(crate) fn run(
     stop: watch::Receiver<bool>,
     on_ready: impl FnOnce() + 'static,
 ) -> Result<(), CommandError> {
-    let store = match entry.role {
-        Role::Master => Some(store::open(deploy)?),
-        _ => None,
+    let secrets = Arc::new(secrets::of_cluster(deploy)?);
+    let (store, token) = match entry.role {
+        Role::Master => (Some(store::open(deploy)?), secrets::of_control(deploy)?),
+        _ => (None, Secrets::default()),
     };
     let is_mod_wrong = Cell::new(false);
     let wants_restart = Cell::new(false);
@@ -45,13 +47,14 @@ pub(crate) fn run(
         error.to_string()
     };
     let live = |store| {
-        let config = mod_config(app, deploy, entry)
+        let mut config = mod_config(app, deploy, entry)
             .map_err(|error| NodeError::Setup { node: NodeId(entry.id), why: told(error.into()) })?;
+        config.secrets = secrets;
         run_blocking(|| async {
             let node = Node::new(config);
             tokio::task::spawn_local(stop_when_asked(node.clone(), stop));
             tokio::task::spawn_local(tell_ready(node.clone(), on_ready));
-            let part = Part::attach(app, deploy, entry, &node, store);
+            let part = Part::attach(app, deploy, entry, &node, store, token);
             let ended = node.run(link, Beats::Thread, async |node| {
                 part.set_up(app, deploy, entry, node).await.map_err(told)
             });

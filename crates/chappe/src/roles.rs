@@ -3,12 +3,13 @@
 use crate::app::{App, ModError, ModNode};
 use crate::config::notify_options;
 use chappe_deploy::{Deploy, NodeEntry};
-use chappe_master::Master;
+use chappe_master::{Access, Master};
 use chappe_node::Node;
 use chappe_notify::{Desk, Server};
 use chappe_proxy::{Proxy, ProxyOptions};
 use chappe_store::StoreClient;
 use chappe_wire::Role;
+use chappe_wire::secret::Secrets;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -19,7 +20,7 @@ const PUBLISH: Duration = Duration::from_secs(1);
 /// What a node is beside a node.
 pub(crate) enum Part {
     /// The master; its HTTP control port opens when it is set up.
-    Master(Master, Server),
+    Master(Master, Server, Access),
     /// A proxy; its port for clients opens when it is set up.
     Proxy(Proxy),
     /// What the game says, or nothing.
@@ -44,13 +45,14 @@ impl From<String> for SetupError {
 }
 
 impl Part {
-    /// Registers what must be there before the node runs. `store`: the master's.
+    /// Registers what must be there before the node runs. `store` and `token`, of its HTTP port: the master's.
     pub(crate) fn attach(
         app: &App,
         deploy: &Deploy,
         entry: &NodeEntry,
         node: &Node,
         store: Option<StoreClient>,
+        token: Secrets,
     ) -> Part {
         let server = || {
             let server = Server::attach(node, notify_options(deploy));
@@ -63,7 +65,7 @@ impl Part {
                 if let Some(store) = store {
                     Desk::attach(&master, store);
                 }
-                Part::Master(master, server())
+                Part::Master(master, server(), Access { token, open_metrics: deploy.open_metrics })
             }
             Role::Proxy => Part::Proxy(Proxy::attach(node, app.proxy_options(proxy_options(deploy, entry)))),
             _ => Part::Game(server()),
@@ -86,12 +88,12 @@ impl Part {
             None => Ok(()),
         };
         match self {
-            Part::Master(master, server) => {
+            Part::Master(master, server, access) => {
                 app.register_modules(server).map_err(|error| error.to_string())?;
                 app.master_setup().map_or(Ok(()), |setup| setup(master))?;
                 load(server, Some(master))?;
                 if let Some(address) = address(entry).await? {
-                    master.serve_http(address).await.map_err(|error| error.to_string())?;
+                    master.serve_http(address, access.clone()).await.map_err(|error| error.to_string())?;
                 }
                 Ok(())
             }

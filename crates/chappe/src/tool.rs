@@ -4,14 +4,15 @@
 //! nobody and is no member of the cluster.
 
 use crate::exit::CommandError;
-use crate::links;
+use crate::{links, secrets};
 use chappe_deploy::Deploy;
 use chappe_link::local::LocalLink;
 use chappe_link::nats::NatsLink;
 use chappe_link::{Buffer, Conn, Link};
-use chappe_node::{Config, control};
+use chappe_node::{Config, GreetError, control, dial_greeting};
 use chappe_wire::frame::{read_frame, write_frame};
-use chappe_wire::hello::{Greeting, Hello, PROTOCOL, Purpose, Refusal};
+use chappe_wire::hello::{Hello, Purpose, Refusal};
+use chappe_wire::secret::Secrets;
 use chappe_wire::{Body, Envelope, Meta, NodeId, Reason, Role, Row, WireError, value};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -45,6 +46,17 @@ enum ToolError {
     Outcome(Reason, String),
 }
 
+impl From<GreetError> for ToolError {
+    fn from(error: GreetError) -> ToolError {
+        match error {
+            GreetError::Refused(refusal) => ToolError::Refused(refusal),
+            GreetError::Wire(error) => ToolError::Wire(error),
+            GreetError::Io(error) => ToolError::Io(error),
+            GreetError::Timeout => ToolError::Timeout,
+        }
+    }
+}
+
 /// Asks the master of the running cluster one thing: `method` of its own module, within `within`.
 ///
 /// # Errors
@@ -76,8 +88,9 @@ pub(crate) fn ask_of<T: Serialize, R: DeserializeOwned>(
         let message = format!("the data takes {size} bytes; the limit is {limit} (`limits.message_bytes`)");
         return Err(CommandError::Outcome { reason: Reason::TooLarge, message });
     }
+    let secrets = secrets::of_cluster(deploy)?;
     let answer = block_on(async {
-        let mut connection = Connection::open(deploy).await?;
+        let mut connection = Connection::open(deploy, &secrets).await?;
         connection.request(target, &args, within).await
     })?;
     let unreachable = |why: String| CommandError::Unreachable {
@@ -88,6 +101,9 @@ pub(crate) fn ask_of<T: Serialize, R: DeserializeOwned>(
     match answer {
         Ok(data) => value::decode(&data).map_err(bad_data),
         Err(ToolError::Outcome(reason, message)) => Err(CommandError::Outcome { reason, message }),
+        Err(ToolError::Refused(Refusal { reason: reason @ Reason::WrongSecret, message })) => {
+            Err(CommandError::Outcome { reason, message })
+        }
         Err(error) => Err(unreachable(error.to_string())),
     }
 }
@@ -151,7 +167,7 @@ struct Connection {
 }
 
 impl Connection {
-    async fn open(deploy: &Deploy) -> Result<Connection, ToolError> {
+    async fn open(deploy: &Deploy, secrets: &Secrets) -> Result<Connection, ToolError> {
         let master = NodeId(deploy.master().id);
         let incarnation = Config::new_incarnation();
         let hello = Hello {
@@ -163,27 +179,15 @@ impl Connection {
             to: Some(master),
             purpose: Purpose::Messages,
             term: 0,
+            auth: None,
         };
         let greeted = async {
             let (conn, far) = dial(deploy, master).await?;
             let mut connection = Connection { conn, _far: far, incoming: Buffer::default() };
-            connection.write(&Greeting::Hello(hello).encode(PROTOCOL)).await?;
-            match connection.greeting().await? {
-                Greeting::Hello(_) => Ok(connection),
-                Greeting::Refuse(refusal) => Err(ToolError::Refused(refusal)),
-            }
+            dial_greeting(&*connection.conn, &mut connection.incoming, hello, secrets).await?;
+            Ok(connection)
         };
         timeout(HELLO, greeted).await.unwrap_or(Err(ToolError::Timeout))
-    }
-
-    async fn greeting(&mut self) -> Result<Greeting, ToolError> {
-        loop {
-            if let Some((greeting, _, used)) = Greeting::decode(self.incoming.filled(), PROTOCOL)? {
-                self.incoming.consume(used);
-                return Ok(greeting);
-            }
-            self.read().await?;
-        }
     }
 
     async fn request(

@@ -8,6 +8,7 @@ use crate::error::{DeployErrors, Problem, Warning};
 use crate::limits::{Limits, Timing};
 use crate::notifications::Notifications;
 use crate::read;
+use crate::secrets::SecretFiles;
 use crate::store::Named;
 
 /// What a deploy.json says, checked: there is a master, ids are unique, no two nodes of a host listen on one port, the
@@ -39,10 +40,15 @@ pub struct Deploy {
     pub data_dir: PathBuf,
     /// What carries messages between machines.
     pub engine: Option<Engine>,
+    /// Whether the page `/metrics` of the master's HTTP port is shown also to who has no token (`open_metrics`, default
+    /// false).
+    pub open_metrics: bool,
     /// The keys at the top that mean nothing here.
     pub extra: serde_json::Map<String, serde_json::Value>,
     /// What stands in `store`; see [`Deploy::store`].
     pub(crate) store: Option<Named>,
+    /// The files that `secret_file` and `control_token_file` name; see [`Deploy::secrets`].
+    pub(crate) secret_files: SecretFiles,
     /// The file with its symbolic links resolved: what tells one cluster on a machine from another.
     pub(crate) canonical: PathBuf,
 }

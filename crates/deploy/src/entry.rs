@@ -51,6 +51,7 @@ pub struct NodeEntry {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Spots {
     pub(crate) id: Place,
+    pub(crate) ip: Place,
     pub(crate) port: Place,
     pub(crate) http_port: Place,
     pub(crate) program: Place,
@@ -167,6 +168,7 @@ impl Spots {
         let spot = |key| fields.find(key).map_or_else(|| entry.clone(), |field| field.place(report));
         Spots {
             id: spot("serverid"),
+            ip: spot("ip"),
             port: spot("port"),
             http_port: spot("http_port"),
             program: spot("program"),

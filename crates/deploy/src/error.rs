@@ -157,6 +157,18 @@ pub enum Problem {
     /// Found by [`crate::Deploy::check_store`].
     #[error("no store can be at {place}: {reason}")]
     BadStore { place: String, reason: String },
+    /// Found by [`crate::Deploy::secrets`]; never says what stands there.
+    #[error("{named}: {reason}")]
+    BadSecret {
+        /// The file, or the variable.
+        named: String,
+        reason: String,
+    },
+    /// Found by [`crate::Deploy::check_control_port`].
+    #[error(
+        "the control port would be open on {ip} to whoever asks: name a `control_token_file` (or set CHAPPE_CONTROL_TOKEN_FILE), or leave `ip` at 127.0.0.1"
+    )]
+    OpenControlPort { ip: String },
     /// Found by [`crate::Deploy::check_programs`].
     #[error("program `{program}` cannot be run: {reason}")]
     ProgramMissing { program: String, reason: &'static str },
@@ -191,6 +203,8 @@ impl Problem {
             Problem::BadServer { .. } => "bad_server",
             Problem::UnknownStore { .. } => "unknown_store",
             Problem::BadStore { .. } => "bad_store",
+            Problem::BadSecret { .. } => "bad_secret",
+            Problem::OpenControlPort { .. } => "open_control_port",
             Problem::ProgramMissing { .. } => "program_missing",
         }
     }
@@ -250,6 +264,11 @@ pub enum Notice {
         "a secret in a file is soon in a backup and in a repository; use `credentials`, or the variables CHAPPE_NATS_USER and CHAPPE_NATS_PASSWORD"
     )]
     SecretInFile,
+    /// A file with a secret is there for all to read.
+    #[error(
+        "{path} can be read by everyone on this machine (mode {mode:04o}); make it 0600, and change the secret"
+    )]
+    SecretFileOpen { path: String, mode: u32 },
 }
 
 impl Notice {
@@ -264,6 +283,7 @@ impl Notice {
             Notice::NoLobby => "no_lobby",
             Notice::PasswordInFile => "password_in_file",
             Notice::SecretInFile => "secret_in_file",
+            Notice::SecretFileOpen { .. } => "secret_file_open",
         }
     }
 }

@@ -4,6 +4,7 @@
 //! text -> json -> field -> entry, limits -> read -> check -> Deploy
 //!                                                              |-> modules   who declares which module
 //!                                                              |-> probe     is this machine ready for it?
+//!                                                              |-> secrets   the cluster's own, from files and variables
 //!                                                              |-> store     where what must survive is kept
 //!                                                              |-> hosts     which node runs on which machine
 //!                                                              `-> run_dir   where its sockets stand
@@ -31,6 +32,7 @@ mod probe;
 mod read;
 mod report;
 mod run_dir;
+mod secrets;
 mod store;
 mod suggest;
 #[cfg(test)]
@@ -44,4 +46,5 @@ pub use limits::{Limits, Timing};
 pub use notifications::Notifications;
 pub use place::Place;
 pub use run_dir::SOCKET_NAME_MAX;
+pub use secrets::{FoundSecrets, SecretOf};
 pub use store::{STORE_VARIABLE, StoreChoice, StorePlace};

@@ -16,6 +16,7 @@ use crate::limits::{Limits, Timing};
 use crate::notifications::Notifications;
 use crate::place::Lines;
 use crate::report::Report;
+use crate::secrets::SecretFiles;
 use crate::store::Named;
 use crate::suggest::nearest;
 
@@ -23,7 +24,18 @@ use crate::suggest::nearest;
 const GROUPS: [Role; 5] = [Role::Master, Role::Proxy, Role::Lobby, Role::Game, Role::Service];
 
 /// The keys at the top that are neither groups nor times.
-const KEYS: [&str; 7] = ["cluster", "data_dir", "engine", "limits", "measure", "notifications", "store"];
+const KEYS: [&str; 10] = [
+    "cluster",
+    "control_token_file",
+    "data_dir",
+    "engine",
+    "limits",
+    "measure",
+    "notifications",
+    "open_metrics",
+    "secret_file",
+    "store",
+];
 
 /// What Python mods ask for, databases above all: kept as it is, for the Python package to read.
 const FOR_MODS: [&str; 12] = [
@@ -99,6 +111,8 @@ fn top(json: &Json, file: String, path: PathBuf, dir: PathBuf, report: &mut Repo
         data_dir: resolve(&dir, data_dir.as_deref().unwrap_or("data")),
         store: fields.find("store").and_then(|field| Named::read(&field, &dir, report)),
         engine: engine.flatten(),
+        open_metrics: fields.find("open_metrics").and_then(|field| field.boolean(report)).unwrap_or_default(),
+        secret_files: SecretFiles::read(&fields, &dir, report),
         canonical: path.canonicalize().unwrap_or_else(|_| path.clone()),
         file,
         path,

@@ -62,6 +62,11 @@ pub trait Conn {
 
     /// Says that nothing more will be written. What was handed over before still arrives.
     fn close(&self);
+
+    /// Whether both ends are of this process, so that neither has anything to prove to the other.
+    fn is_within_process(&self) -> bool {
+        false
+    }
 }
 
 /// Why a node cannot listen.

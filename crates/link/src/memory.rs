@@ -146,6 +146,10 @@ impl Conn for MemoryConn {
     fn close(&self) {
         self.outgoing.close();
     }
+
+    fn is_within_process(&self) -> bool {
+        true
+    }
 }
 
 impl Drop for MemoryConn {

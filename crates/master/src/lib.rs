@@ -18,7 +18,7 @@ mod system;
 mod tools;
 
 pub use error::MasterError;
-pub use http::{ClientId, HttpError};
+pub use http::{Access, ClientId, HttpError};
 pub use login::LoginChoice;
 pub use master::Master;
 pub use system::MasterSystem;

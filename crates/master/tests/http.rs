@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use chappe_link::memory::MemoryLink;
-use chappe_master::{HttpError, Master};
+use chappe_master::{Access, HttpError, Master};
 use chappe_node::control::{Entered, Login, LoginGrant, PlayerInfo, Where};
 use chappe_node::{Beats, Config, Node, State};
 use chappe_wire::{NodeId, Role};
@@ -18,10 +18,15 @@ use tokio::time::timeout;
 
 /// Runs a test against a master that serves HTTP.
 fn run(declared: &[(i64, Role)], test: impl AsyncFnOnce(Master, SocketAddr)) {
-    run_over(&MemoryLink::new(), declared, test);
+    run_over(&MemoryLink::new(), declared, Access::default(), test);
 }
 
-fn run_over(link: &MemoryLink, declared: &[(i64, Role)], test: impl AsyncFnOnce(Master, SocketAddr)) {
+fn run_over(
+    link: &MemoryLink,
+    declared: &[(i64, Role)],
+    access: Access,
+    test: impl AsyncFnOnce(Master, SocketAddr),
+) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     LocalSet::new().block_on(&runtime, async {
         let mut config = Config::new("test", NodeId(1), Role::Master, "master");
@@ -30,7 +35,7 @@ fn run_over(link: &MemoryLink, declared: &[(i64, Role)], test: impl AsyncFnOnce(
         let node = Node::new(config);
         let master = Master::attach(&node);
         launch(&node, link).await;
-        let address = master.serve_http("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let address = master.serve_http("127.0.0.1:0".parse().unwrap(), access).await.unwrap();
         timeout(Duration::from_secs(60), test(master, address)).await.unwrap();
     });
 }
@@ -163,7 +168,7 @@ fn a_handler_that_panics_or_never_answers_does_not_hold_up_others() {
 #[test]
 fn a_player_is_found_while_online() {
     let link = MemoryLink::new();
-    run_over(&link, &[], async |master, address| {
+    run_over(&link, &[], Access::default(), async |master, address| {
         for (id, role) in [(20, Role::Lobby), (10, Role::Proxy)] {
             let mut config = Config::new("test", NodeId(id), role, role.as_str());
             config.master = NodeId(1);

@@ -1,7 +1,9 @@
 //! What a node needs to know of itself and its cluster.
 
 use chappe_route::Declared;
+use chappe_wire::secret::Secrets;
 use chappe_wire::{NodeId, Role};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// One node's settings; `chappe-deploy` makes it from deploy.json.
@@ -27,6 +29,8 @@ pub struct Config {
     pub limits: Limits,
     /// Periods and deadlines.
     pub timing: Timing,
+    /// What this node and its peers prove to each other that they know, but for those in its own process.
+    pub secrets: Arc<Secrets>,
     /// Whether messages carry the time at which they were sent, for the latency figures in [`crate::Stats`].
     pub measure: bool,
 }
@@ -88,6 +92,7 @@ impl Config {
             declared: Declared::default(),
             limits: Limits::default(),
             timing: Timing::default(),
+            secrets: Arc::default(),
             measure: false,
         }
     }

@@ -1,34 +1,21 @@
 //! Connections: who dials whom, the handshake, and what happens when one stands or ends.
 
+use crate::greet::{Admission, GreetError, HANDSHAKE, Heard, ask_for_proof, dial_greeting, write_all};
 use crate::node::Inner;
 use crate::peer::Peer;
 use chappe_link::{Buffer, Conn, Link, Listener};
 use chappe_route::Member;
-use chappe_wire::hello::{Greeting, Hello, PROTOCOL, Purpose, Refusal};
-use chappe_wire::{Body, Envelope, Meta, NodeId, Reason, Role, Row, WireError};
+use chappe_wire::hello::{Greeting, Hello, PROTOCOL, Purpose, Refusal, Version};
+use chappe_wire::secret::Secrets;
+use chappe_wire::{Body, Envelope, Meta, NodeId, Reason, Role, Row};
 use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
-/// How long a handshake may take.
-const HANDSHAKE: Duration = Duration::from_secs(5);
 /// The first wait between two dials, doubled up to the second.
 const REDIAL: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(500));
-
-/// Why a handshake came to nothing.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum GreetError {
-    #[error("{0}")]
-    Refused(Refusal),
-    #[error("{0}")]
-    Wire(#[from] WireError),
-    #[error("{0}")]
-    Io(#[from] io::Error),
-    #[error("no greeting came in time")]
-    Timeout,
-}
 
 impl Inner {
     pub(crate) fn hello(&self, to: Option<NodeId>, purpose: Purpose) -> Hello {
@@ -41,6 +28,7 @@ impl Inner {
             to,
             purpose,
             term: 0,
+            auth: None,
         }
     }
 
@@ -61,37 +49,74 @@ impl Inner {
     async fn incoming(self: Rc<Self>, conn: Box<dyn Conn>) {
         let conn: Rc<dyn Conn> = conn.into();
         let mut buffer = Buffer::default();
-        let refusal = match timeout(HANDSHAKE, read_greeting(&*conn, &mut buffer)).await {
-            Ok(Ok(Greeting::Hello(hello))) => match self.admit(&hello) {
-                Ok(()) => {
-                    let answer = Greeting::Hello(self.hello(None, hello.purpose)).encode(PROTOCOL);
-                    if write_all(&*conn, &answer).await.is_ok() {
-                        self.linked(&hello, conn, buffer);
-                    } else if !self.is_connected(hello.node) {
-                        // The hook that admitted it is to forget it.
-                        self.told_lost(hello.node, hello.incarnation);
-                    }
-                    return;
+        // Until it has said which one it speaks.
+        let mut version = PROTOCOL;
+        let refusal = match self.received(&*conn, &mut buffer, &mut version).await {
+            Ok((hello, answer)) => {
+                if write_all(&*conn, &answer).await.is_ok() {
+                    self.linked(&hello, conn, buffer);
+                } else if !self.is_connected(hello.node) {
+                    // The hook that admitted it is to forget it.
+                    self.told_lost(hello.node, hello.incarnation);
                 }
-                Err(refusal) => refusal,
-            },
-            Ok(Ok(Greeting::Refuse(_)) | Err(GreetError::Io(_))) => return,
-            Ok(Err(GreetError::Wire(error))) => {
-                Refusal { reason: error.reason(), message: error.to_string() }
+                return;
             }
-            Ok(Err(GreetError::Refused(refusal))) => refusal,
-            Ok(Err(GreetError::Timeout)) | Err(_) => {
-                Refusal { reason: Reason::HandshakeTimeout, message: GreetError::Timeout.to_string() }
+            Err(GreetError::Io(_)) => return,
+            Err(GreetError::Refused(refusal)) => refusal,
+            Err(GreetError::Wire(error)) => Refusal { reason: error.reason(), message: error.to_string() },
+            Err(error @ GreetError::Timeout) => {
+                Refusal { reason: Reason::HandshakeTimeout, message: error.to_string() }
             }
         };
         self.stats.count("refused_connections");
+        self.count_wrong_secret(&refusal);
         tracing::warn!(node = %self.config.id, %refusal, "a connection is refused");
         // The other side may be gone, or never read it.
-        let _ = timeout(HANDSHAKE, write_all(&*conn, &Greeting::Refuse(refusal).encode(PROTOCOL))).await;
+        let refusal = Greeting::Refuse(refusal.for_version(version)).encode(PROTOCOL);
+        let _ = timeout(HANDSHAKE, write_all(&*conn, &refusal)).await;
         conn.close();
     }
 
-    fn admit(&self, hello: &Hello) -> Result<(), Refusal> {
+    /// The answering side of a handshake: who has come, and the last greeting, which lets them in.
+    async fn received(
+        &self,
+        conn: &dyn Conn,
+        buffer: &mut Buffer,
+        version: &mut Version,
+    ) -> Result<(Hello, Vec<u8>), GreetError> {
+        let heard =
+            timeout(HANDSHAKE, Heard::read(conn, buffer)).await.map_err(|_| GreetError::Timeout)??;
+        *version = heard.version;
+        let Greeting::Hello(hello) = heard.greeting else {
+            // A refusal of what nobody has said.
+            return Err(io::Error::from(io::ErrorKind::InvalidData).into());
+        };
+        self.is_meant(&hello).map_err(GreetError::Refused)?;
+        let mine = self.hello(None, hello.purpose);
+        let said = (&hello, &heard.bytes[..]);
+        let admission = ask_for_proof(conn, buffer, said, mine.clone(), &self.config.secrets).await?;
+        self.admit(&hello).map_err(GreetError::Refused)?;
+        let answer = match admission {
+            Admission::Known(welcome) => welcome,
+            Admission::Stranger(has_secret) => {
+                if has_secret {
+                    self.stats.count("strangers_let_in");
+                    tracing::warn!(node = %self.config.id, peer = %hello.node, "it shows no cluster secret, and is let in: `none` stands among the secrets");
+                }
+                Greeting::Hello(mine).encode(PROTOCOL)
+            }
+        };
+        Ok((hello, answer))
+    }
+
+    fn count_wrong_secret(&self, refusal: &Refusal) {
+        if refusal.reason == Reason::WrongSecret {
+            self.stats.count("wrong_secrets");
+        }
+    }
+
+    /// Whether a hello is for this node, whoever it comes from.
+    fn is_meant(&self, hello: &Hello) -> Result<(), Refusal> {
         let refuse = |reason, message| Err(Refusal { reason, message });
         let config = &self.config;
         if hello.cluster != config.cluster {
@@ -113,6 +138,13 @@ impl Inner {
                 return refuse(Reason::WrongRole, text);
             }
         }
+        Ok(())
+    }
+
+    /// Whether one that may speak to this node may come in now. The master takes it for connected from here on.
+    fn admit(&self, hello: &Hello) -> Result<(), Refusal> {
+        let refuse = |reason, message| Err(Refusal { reason, message });
+        let config = &self.config;
         let peers = self.peers.borrow();
         if let Some(peer) = peers.get(&hello.node).filter(|peer| peer.is_connected()) {
             if config.role == Role::Master && peer.incarnation != hello.incarnation {
@@ -192,7 +224,11 @@ impl Inner {
     ) -> Result<(Hello, Rc<dyn Conn>, Buffer), GreetError> {
         let link = self.link.borrow().clone().ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected))?;
         let hello = self.hello(Some(to), purpose);
-        let (theirs, conn, buffer) = greet(&*link, to, hello).await?;
+        let greeted = greet(&*link, to, hello, &self.config.secrets).await;
+        let (theirs, conn, buffer) = greeted.inspect_err(|error| match error {
+            GreetError::Refused(refusal) => self.count_wrong_secret(refusal),
+            GreetError::Wire(_) | GreetError::Io(_) | GreetError::Timeout => {}
+        })?;
         if theirs.cluster != self.config.cluster || theirs.node != to {
             let message = format!("node {} of {:?} answered for node {to}", theirs.node, theirs.cluster);
             return Err(GreetError::Refused(Refusal { reason: Reason::WrongNode, message }));
@@ -289,44 +325,10 @@ pub(crate) async fn greet(
     link: &dyn Link,
     to: NodeId,
     hello: Hello,
+    secrets: &Secrets,
 ) -> Result<(Hello, Rc<dyn Conn>, Buffer), GreetError> {
-    let exchange = async {
-        let conn: Rc<dyn Conn> = link.dial(to).await?.into();
-        write_all(&*conn, &Greeting::Hello(hello).encode(PROTOCOL)).await?;
-        let mut buffer = Buffer::default();
-        match read_greeting(&*conn, &mut buffer).await? {
-            Greeting::Hello(theirs) => Ok((theirs, conn, buffer)),
-            Greeting::Refuse(refusal) => Err(GreetError::Refused(refusal)),
-        }
-    };
-    timeout(HANDSHAKE, exchange).await.unwrap_or(Err(GreetError::Timeout))
-}
-
-/// Reads a greeting; what came behind it stays in `buffer`.
-async fn read_greeting(conn: &dyn Conn, buffer: &mut Buffer) -> Result<Greeting, GreetError> {
-    loop {
-        match Greeting::decode(buffer.filled(), PROTOCOL)? {
-            Some((greeting, _, used)) => {
-                buffer.consume(used);
-                return Ok(greeting);
-            }
-            None => {
-                if poll_fn(|cx| conn.poll_read(cx, buffer)).await? == 0 {
-                    return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
-                }
-            }
-        }
-    }
-}
-
-pub(crate) async fn write_all(conn: &dyn Conn, bytes: &[u8]) -> io::Result<()> {
-    let mut buffer = Buffer::default();
-    buffer.tail(bytes.len()).extend_from_slice(bytes);
-    loop {
-        conn.try_write(&mut buffer)?;
-        if buffer.is_empty() {
-            return Ok(());
-        }
-        poll_fn(|cx| conn.poll_writable(cx)).await?;
-    }
+    let dialled = timeout(HANDSHAKE, link.dial(to)).await.map_err(|_| GreetError::Timeout)?;
+    let (conn, mut buffer): (Rc<dyn Conn>, _) = (dialled?.into(), Buffer::default());
+    let theirs = dial_greeting(&*conn, &mut buffer, hello, secrets).await?;
+    Ok((theirs, conn, buffer))
 }

@@ -1,6 +1,6 @@
 //! One node: its loop, inbox, systems, handlers, requests and timers, on one thread.
 //!
-//! Data flows one way: `connect` gets connections, `inbox` turns bytes into frames, envelopes and calls of
+//! Data flows one way: `connect` gets connections, `greet` lets them in, `inbox` turns bytes into frames, envelopes and calls of
 //! handlers, handlers send through `send`, `rpc` and `waiting`, and the end of each turn (`outbox`) writes to each
 //! peer, at once, all that the turn has produced; `gate` holds what handler runs send until they may speak. `members` is the node's place in the cluster, `players` who is
 //! on it, `passage` how they come and go where that takes time, `control` what the runtime's parts say to each other. [`system`] holds the calls that games use.
@@ -14,6 +14,7 @@ pub mod control_tool;
 mod error;
 mod event;
 mod gate;
+mod greet;
 mod held;
 mod inbox;
 mod leave;
@@ -44,6 +45,7 @@ pub use config::{Config, Limits, Timing};
 pub use error::{Failure, NodeError, SendError};
 pub use event::{Event, OwnedEvent};
 pub use gate::RunId;
+pub use greet::{GreetError, dial_greeting};
 pub use listeners::{ListenerId, MAX_PRIORITY};
 pub use node::Node;
 pub use passage::{Entering, Leaving};

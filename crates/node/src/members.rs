@@ -1,8 +1,8 @@
 //! Membership as one node lives it: joining, the master's word, and the events that tell mods.
 
-use crate::connect::GreetError;
 use crate::control::{self, Join, Left, Session, StateChange};
 use crate::error::{Failure, NodeError};
+use crate::greet::GreetError;
 use crate::node::{Inner, Node};
 use crate::rpc::{Reply, To};
 use chappe_route::{Changed, Member, State, ViewChange};
@@ -118,6 +118,10 @@ impl Inner {
                     match refusal.reason {
                         Reason::IdTaken if taken < TAKEN_GRACE => taken += wait,
                         Reason::Evicted => return NodeError::Evicted { node },
+                        // A master with another secret, or whoever says to be one: a node that works is not ended by it.
+                        Reason::WrongSecret if self.was_joined() => {
+                            tracing::error!(node = %node, %refusal, "the master cannot be joined again");
+                        }
                         _ => return NodeError::Refused { node, refusal },
                     }
                 }
@@ -126,6 +130,11 @@ impl Inner {
             sleep(wait).await;
             wait = (wait * 2).min(RETRY.1);
         }
+    }
+
+    /// Whether it has been a member: it knows others.
+    fn was_joined(&self) -> bool {
+        self.view.borrow().members().next().is_some()
     }
 
     async fn join_once(self: &Rc<Self>) -> Result<(), GreetError> {

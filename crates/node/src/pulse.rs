@@ -6,6 +6,7 @@ use crate::control::{self, Pulse};
 use chappe_link::{Conn, Link};
 use chappe_wire::frame::write_frame;
 use chappe_wire::hello::Hello;
+use chappe_wire::secret::Secrets;
 use chappe_wire::{Body, Envelope, Meta, NodeId, Row, value};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ pub(crate) struct Heart {
     pub(crate) link: Arc<dyn Link + Send + Sync>,
     pub(crate) master: NodeId,
     pub(crate) hello: Hello,
+    pub(crate) secrets: Arc<Secrets>,
     pub(crate) progress: Arc<AtomicU64>,
     pub(crate) period: Duration,
 }
@@ -44,7 +46,8 @@ pub(crate) fn on_thread(heart: Heart) -> std::io::Result<oneshot::Sender<()>> {
 /// Beats for ever: connects to the master, again when that ends, and sends the node's progress each period.
 pub(crate) async fn beat(heart: Heart) {
     loop {
-        if let Ok((_, conn, _buffer)) = greet(&*heart.link, heart.master, heart.hello.clone()).await {
+        let hello = heart.hello.clone();
+        if let Ok((_, conn, _buffer)) = greet(&*heart.link, heart.master, hello, &heart.secrets).await {
             send_beats(&heart, conn).await;
         }
         sleep(heart.period.min(Duration::from_millis(500))).await;
@@ -64,7 +67,7 @@ async fn send_beats(heart: &Heart, conn: Rc<dyn Conn>) {
         let mut frame = Vec::new();
         seq += 1;
         write_frame(&mut frame, seq, 0, |out| envelope.encode_into(out));
-        if crate::connect::write_all(&*conn, &frame).await.is_err() {
+        if crate::greet::write_all(&*conn, &frame).await.is_err() {
             return;
         }
     }

@@ -147,6 +147,7 @@ impl Node {
             link,
             master: config.master,
             hello: self.0.hello(Some(config.master), Purpose::Pulse),
+            secrets: config.secrets.clone(),
             progress: self.0.progress.clone(),
             period: config.timing.heartbeat,
         };

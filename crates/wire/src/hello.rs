@@ -5,13 +5,15 @@
 //! ```
 //!
 //! The version stands before everything else, so that a foreign version can be refused by name whatever its
-//! own hello looks like. The dialling side speaks first; the other answers with its own hello or a [`Refusal`].
+//! own hello looks like. The dialling side speaks first; the other answers with its own hello or a [`Refusal`]. Where the
+//! cluster has a secret, each proves to the other that it knows it: [`crate::greet`].
 
+use crate::secret::{Nonce, Proof};
 use crate::{NodeId, Reason, Role, WireError, value};
 use serde::{Deserialize, Serialize};
 
 /// Major and minor version of the protocol between nodes. Minors N and N-1 work together; majors do not.
-pub const PROTOCOL: Version = Version { major: 1, minor: 0 };
+pub const PROTOCOL: Version = Version { major: 1, minor: 1 };
 
 /// The largest hello that is read, in bytes.
 pub const MAX_HELLO: usize = 64 * 1024;
@@ -63,6 +65,18 @@ pub struct Hello {
     /// to a master belongs to one term of it, and so does everything on it.
     #[serde(default, skip_serializing_if = "is_none")]
     pub term: u64,
+    /// The sender has a secret to prove; `None` where it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<Auth>,
+}
+
+/// That a side has a secret, and what the other's proof must be made over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Auth {
+    /// Drawn for this handshake.
+    pub nonce: Nonce,
+    /// It lets in also who shows none.
+    pub optional: bool,
 }
 
 /// What a connection is for.
@@ -102,6 +116,15 @@ pub enum Greeting {
     /// Not with you.
     #[serde(rename = "refuse")]
     Refuse(Refusal),
+    /// Here I am; and you, do you know the secret?
+    #[serde(rename = "challenge")]
+    Challenge(Hello),
+    /// I do: a proof for each of the dialling side's secrets.
+    #[serde(rename = "prove")]
+    Prove(Vec<Proof>),
+    /// So do I. From here on frames follow.
+    #[serde(rename = "welcome")]
+    Welcome(Proof),
 }
 
 impl Greeting {
@@ -159,6 +182,7 @@ mod tests {
             to: Some(NodeId(1)),
             purpose: Purpose::Messages,
             term: 0,
+            auth: None,
         })
     }
 
@@ -177,7 +201,7 @@ mod tests {
         let mut bytes = MAGIC.to_vec();
         bytes.extend_from_slice(&[9, 0, 1, 0, 255, 255, 255, 255]);
         let err = Greeting::decode(&bytes, PROTOCOL).unwrap_err();
-        assert_eq!(err.to_string(), "the peer speaks protocol 9.1, which does not work with 1.0");
+        assert_eq!(err.to_string(), "the peer speaks protocol 9.1, which does not work with 1.1");
     }
 
     #[test]

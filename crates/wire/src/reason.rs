@@ -100,6 +100,8 @@ reasons! {
     UserNotFound = 35,
     /// Waiting would never end: the handler waits for what it owns itself.
     WouldDeadlock = 36,
+    /// The peer does not know the cluster's secret, or one of the two has none.
+    WrongSecret = 37,
     /// The master stands by: another one leads.
     NotLeading = 38,
     /// The master's term is over: a later one has begun.
@@ -149,6 +151,6 @@ mod tests {
         }
         assert_eq!(Reason::from_code(0), None);
         assert_eq!(Reason::DeadlineExceeded.code(), 4);
-        assert_eq!(Reason::ALL.len(), 38);
+        assert_eq!(Reason::ALL.len(), 39);
     }
 }

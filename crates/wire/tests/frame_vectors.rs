@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
 use chappe_wire::frame::{read_frame, write_frame};
+use chappe_wire::greet::{Answer, Dial, DialStep};
 use chappe_wire::hello::{Greeting, Hello, PROTOCOL, Purpose, Refusal};
+use chappe_wire::secret::{Nonce, Secrets};
 use chappe_wire::{Body, Envelope, Meta, NodeId, Origin, PushTo, Reason, Role, Row, value};
 use serde_json::{Value, json};
 
@@ -98,6 +100,7 @@ fn written() -> Vec<Value> {
         to: Some(NodeId(1)),
         purpose: Purpose::Messages,
         term: 0,
+        auth: None,
     };
     let refusal = Refusal { reason: Reason::WrongCluster, message: "not here".into() };
     let greetings = [("hello", Greeting::Hello(hello)), ("refusal", Greeting::Refuse(refusal))];
@@ -119,6 +122,48 @@ fn what_is_written_today_is_what_was_written_before() {
         assert_eq!(*now, before, "{}", before["name"]);
     }
     assert_eq!(written().len(), vectors().len());
+}
+
+/// A whole handshake of two nodes of which both know the second secret: what each says, by these nonces.
+fn handshake() -> Value {
+    let hello = |node, role: Role, to| Hello {
+        cluster: "arena".into(),
+        node: NodeId(node),
+        role,
+        node_type: role.to_string(),
+        incarnation: 1_700_000_000_000_000_000,
+        to,
+        purpose: Purpose::Messages,
+        term: 0,
+        auth: None,
+    };
+    let texts = ["not for production: one", "not for production: two"];
+    let [both, second] = [texts.join("\n"), texts[1].to_owned()].map(|text| Secrets::parse(&text).unwrap());
+    let mut dial = Dial::new(hello(20, Role::Lobby, Some(NodeId(1))), &both, Nonce([0x20; 32]));
+    let opening = dial.opening().to_vec();
+    let greeting = |bytes: &[u8]| Greeting::decode(bytes, PROTOCOL).unwrap().unwrap().0;
+    let Greeting::Hello(first) = greeting(&opening) else { panic!("not a hello") };
+    let answer = Answer::to(&first, &opening, hello(1, Role::Master, None), &second, Nonce([0x01; 32]));
+    let answer = answer.unwrap().unwrap();
+    let challenge = answer.challenge().to_vec();
+    let DialStep::Say(prove) = dial.take(greeting(&challenge), &challenge).unwrap() else {
+        panic!("no proof")
+    };
+    let welcome = answer.take(greeting(&prove)).unwrap();
+    assert!(matches!(dial.take(greeting(&welcome), &welcome), Ok(DialStep::Done(_, true))));
+    json!({"dialling_secrets": texts, "answering_secrets": texts[1..], "hello": hex(&opening),
+           "challenge": hex(&challenge), "prove": hex(&prove), "welcome": hex(&welcome)})
+}
+
+#[test]
+fn another_language_would_prove_the_secret_otherwise() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../protocol/vectors/handshake.json");
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(path, serde_json::to_string_pretty(&handshake()).unwrap() + "\n").unwrap();
+        return;
+    }
+    let before: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    assert_eq!(handshake(), before);
 }
 
 #[test]

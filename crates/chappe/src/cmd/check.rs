@@ -2,7 +2,7 @@
 
 use super::{Context, DeployFile};
 use crate::exit::CommandError;
-use crate::tool;
+use crate::{secrets, tool};
 use chappe_deploy::{Deploy, DeployErrors, StorePlace};
 use serde_json::json;
 
@@ -20,7 +20,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), CommandError> {
-    let (deploy, warnings) = match Deploy::load(&args.file.deploy) {
+    let (deploy, mut warnings) = match Deploy::load(&args.file.deploy) {
         Ok(read) => read,
         Err(errors) => {
             if !context.json {
@@ -38,8 +38,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CommandError> {
     let at = |place: &StorePlace| {
         chappe_store::check_place(&place.with_secrets()).map_err(|error| error.to_string())
     };
+    let secrets = secrets::check(&deploy, true).map(|found| warnings.extend(found));
     let programs = together(deploy.check_programs(), deploy.check_store(at));
-    together(programs, ports).map_err(|mut errors| {
+    together(together(programs, secrets), ports).map_err(|mut errors| {
         errors.warnings.clone_from(&warnings);
         errors
     })?;

@@ -24,7 +24,7 @@ use crate::bench;
 use crate::exit::{self, CommandError};
 use crate::logging;
 use crate::python;
-use chappe_deploy::Deploy;
+use chappe_deploy::{Deploy, Warning};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -211,10 +211,18 @@ impl DeployFile {
 
 fn load(path: &Path, with_warnings: bool) -> Result<Arc<Deploy>, CommandError> {
     let (deploy, warnings) = Deploy::load(path)?;
-    for warning in warnings.iter().filter(|_| with_warnings) {
-        complain(&format!("warning: {}:{warning}", deploy.file));
+    if with_warnings {
+        warn_of(&deploy, &warnings);
     }
     Ok(Arc::new(deploy))
+}
+
+fn warn_of(deploy: &Deploy, warnings: &[Warning]) {
+    for warning in warnings {
+        // One that has no place in the file is of the file as a whole.
+        let gap = if warning.place.line == 0 { " " } else { "" };
+        complain(&format!("warning: {}:{gap}{warning}", deploy.file));
+    }
 }
 
 /// Data on the command line: the JSON text form of protocol/values.md.

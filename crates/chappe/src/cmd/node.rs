@@ -2,11 +2,11 @@
 
 use super::{Context, DeployFile};
 use crate::exit::{self, CommandError};
-use crate::links;
 use crate::supervisor::READY_LINE;
-use crate::{node_process, orphan, python, signals};
+use crate::{links, node_process, orphan, python, secrets, signals};
 use chappe_deploy::NodeEntry;
 use chappe_link::local::LocalLink;
+use chappe_wire::Role;
 
 /// Run one node in the foreground
 ///
@@ -28,12 +28,15 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CommandError> {
     if !orphan::tie() {
         return Err(CommandError::Ended { code: exit::FAILED, message: "the supervisor is gone".to_owned() });
     }
-    let deploy = if orphan::is_supervised() { args.file.load_quietly() } else { args.file.load() }?;
+    let is_supervised = orphan::is_supervised();
+    let deploy = if is_supervised { args.file.load_quietly() } else { args.file.load() }?;
     let Some(entry) = deploy.node(args.id) else {
         let known: Vec<String> = deploy.nodes.iter().map(|entry| entry.id.to_string()).collect();
         let text = format!("{} has no node {}; it has {}", deploy.file, args.id, known.join(", "));
         return Err(CommandError::Usage(text));
     };
+    let oddities = secrets::check(&deploy, entry.role == Role::Master)?;
+    super::warn_of(&deploy, if is_supervised { &[] } else { &oddities });
     node_process::check_entries(&context.app, std::slice::from_ref(entry)).map_err(CommandError::Usage)?;
     if let Some(program) = entry.program.as_ref().filter(|_| !orphan::is_supervised()) {
         // The game's code is in there; a node without it would join and answer nothing.

@@ -3,8 +3,9 @@
 use super::{Context, DeployFile};
 use crate::exit::CommandError;
 use crate::supervisor::{self, Launch, Output, Programs, Threads};
-use crate::{node_process, tool};
+use crate::{node_process, secrets, tool};
 use chappe_deploy::{Deploy, NodeEntry};
+use chappe_wire::Role;
 use std::collections::BTreeMap;
 
 /// Start all nodes and keep them running
@@ -52,10 +53,11 @@ pub(super) fn run(context: &Context, args: Args) -> Result<(), CommandError> {
         }
     }
     deploy.check_programs()?;
+    let has_master = nodes.iter().any(|entry| entry.role == Role::Master);
+    super::warn_of(&deploy, &secrets::check(&deploy, has_master)?);
     if args.one_process {
         hand_over(context, &deploy)?;
     }
-    let has_master = nodes.iter().any(|entry| entry.id == deploy.master().id);
     if has_master && tool::is_running(&deploy) {
         let (cluster, master) = (&deploy.cluster, deploy.master().id);
         let text = format!("the cluster `{cluster}` runs already: its master, node {master}, answers");

@@ -3,23 +3,25 @@
 //! The server's handlers may run anywhere, the node's only on its thread: each request crosses to the node as
 //! one [`Asked`] through a bounded queue, and its answer comes back the same way.
 
+mod access;
 mod metrics;
 mod pages;
+mod serve;
 mod urls;
 
+pub use access::Access;
 pub(crate) use urls::Urls;
 pub use urls::{ClientId, HttpError};
 
+use self::serve::Port;
 use crate::{Master, MasterError};
-use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
+use axum::body::Body;
 use axum::http::{Method, StatusCode, header};
 use axum::response::Response;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
 
 /// The largest body of a request, in bytes (apollo.md section 5).
 const BODY: usize = 1 << 20;
@@ -47,23 +49,22 @@ struct Answer {
 }
 
 impl Master {
-    /// Serves HTTP at `address` (deploy.json's `ip` and `port` of the master; port 0 takes a free one) until
-    /// the node's tasks end. Returns where it listens.
+    /// Serves HTTP at `address` (deploy.json's `ip` and `port` of the master; port 0 takes a free one) to those whom
+    /// `access` lets in, until the node's tasks end. Returns where it listens.
     ///
     /// # Errors
+    /// [`MasterError::NoToken`] when other machines reach the address and `access` wants no token;
     /// [`MasterError::Http`] when the port cannot be opened.
-    pub async fn serve_http(&self, address: SocketAddr) -> Result<SocketAddr, MasterError> {
+    pub async fn serve_http(&self, address: SocketAddr, access: Access) -> Result<SocketAddr, MasterError> {
+        if access.token.is_none() && !address.ip().is_loopback() {
+            return Err(MasterError::NoToken { address });
+        }
         let failed = |source| MasterError::Http { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let bound = listener.local_addr().map_err(failed)?;
         let (asks, mut asked) = mpsc::channel(QUEUE);
-        let router = axum::Router::new().fallback(cross).with_state(asks);
         let node = &self.0.node;
-        node.spawn(async move {
-            if let Err(error) = axum::serve(listener, router).await {
-                tracing::error!(%error, "the HTTP port is closed");
-            }
-        });
+        node.spawn(Port { node: node.clone(), asks, access }.serve(listener));
         let master = self.clone();
         node.spawn(async move {
             while let Some(asked) = asked.recv().await {
@@ -73,25 +74,6 @@ impl Master {
         tracing::info!(%bound, "HTTP control port");
         Ok(bound)
     }
-}
-
-/// Takes a request to the node's thread and its answer back.
-async fn cross(State(asks): State<mpsc::Sender<Asked>>, request: Request) -> Response {
-    let (head, body) = request.into_parts();
-    let body = match timeout(BODY_TIME, to_bytes(body, BODY)).await {
-        Ok(Ok(body)) => body.into(),
-        Ok(Err(error)) => return unread_body(&error).into(),
-        Err(_) => return Answer::error(StatusCode::REQUEST_TIMEOUT, "the body did not come in time").into(),
-    };
-    let (reply, answered) = oneshot::channel();
-    let path = head.uri.path().to_owned();
-    let query = head.uri.query().unwrap_or_default().to_owned();
-    if asks.try_send(Asked { method: head.method, path, query, body, reply }).is_err() {
-        return Answer::error(StatusCode::SERVICE_UNAVAILABLE, "too many requests wait for the master")
-            .into();
-    }
-    let gone = |_| Answer::error(StatusCode::SERVICE_UNAVAILABLE, "the master is leaving");
-    answered.await.unwrap_or_else(gone).into()
 }
 
 /// A body over the limit is the one error whose cause lies with a limit of ours.

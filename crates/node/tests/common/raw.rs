@@ -27,6 +27,7 @@ pub(crate) fn hello(id: i64, to: i64) -> Hello {
         to: Some(NodeId(to)),
         purpose: Purpose::Messages,
         term: 0,
+        auth: None,
     }
 }
 
