@@ -10,10 +10,10 @@ use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use std::cell::RefCell;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Write};
 use std::net::Shutdown;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::task::{Context, Poll, ready};
@@ -23,6 +23,9 @@ use tokio::net::UnixListener;
 
 /// How much room a read asks for: large enough that one call empties a busy socket.
 const READ: usize = 256 * 1024;
+
+/// Sockets and locks are for this user alone.
+const OWN: u32 = 0o600;
 
 /// Unix sockets in one directory.
 #[derive(Debug, Clone)]
@@ -56,7 +59,7 @@ impl LocalLink {
             .map_err(|err| (dir(), Ok(err)))?;
         let lock_path = self.run_dir.join(format!("{me}.lock"));
         // Not truncated before it is ours: it says who holds the id.
-        let options = OpenOptions::new().write(true).create(true).truncate(false).clone();
+        let options = OpenOptions::new().write(true).create(true).truncate(false).mode(OWN).clone();
         let mut lock = options.open(&lock_path).map_err(|err| (lock_path.clone(), Ok(err)))?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -73,6 +76,9 @@ impl LocalLink {
             _ => {}
         }
         let listener = UnixListener::bind(&path).map_err(|err| (path.clone(), Ok(err)))?;
+        // Whatever the umask says, and should the directory be open to others.
+        std::fs::set_permissions(&path, Permissions::from_mode(OWN))
+            .map_err(|err| (path.clone(), Ok(err)))?;
         Ok(LocalListener { listener, path, _lock: lock })
     }
 }

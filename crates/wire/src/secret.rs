@@ -92,9 +92,9 @@ impl Secrets {
     /// What the answering side shows in return: by the secret that both have, if there is one.
     pub(crate) fn answer(&self, transcript: &[u8], shown: &[Proof]) -> Option<Proof> {
         let shown = &shown[..shown.len().min(MOST_SECRETS)];
-        let is_shown =
-            |key: &&Box<[u8]>| shown.iter().any(|shown| is_proof(key, DIALLING, transcript, shown));
-        self.keys.iter().find(is_shown).map(|key| proof(key, ANSWERING, transcript))
+        let is_shown = |key: &[u8]| shown.iter().any(|shown| is_proof(key, DIALLING, transcript, shown));
+        let known = self.keys.iter().find(|key| is_shown(key));
+        known.map(|key| proof(key, ANSWERING, transcript))
     }
 
     /// Whether the answering side knows one of them.

@@ -33,7 +33,11 @@ pub(crate) fn config(id: i64, role: Role, node_type: &str) -> Config {
 
 /// Tells every node of every other, and nothing more.
 pub(crate) fn stand_in_master(link: &Arc<dyn Link + Send + Sync>) -> Node {
-    let master = Node::new(config(1, Role::Master, "master"));
+    master_of(Node::new(config(1, Role::Master, "master")), link)
+}
+
+/// As [`stand_in_master`], on a node that is there.
+pub(crate) fn master_of(master: Node, link: &Arc<dyn Link + Send + Sync>) -> Node {
     let members: Rc<RefCell<BTreeMap<NodeId, Member>>> = Rc::default();
     let tell = {
         let (master, members) = (master.clone(), members.clone());

@@ -57,6 +57,7 @@ impl Raw {
                     return Ok(raw);
                 }
                 Some((Greeting::Refuse(refusal), ..)) => return Err(refusal.to_string()),
+                Some((other, ..)) => return Err(format!("{other:?}")),
                 None => assert!(raw.read().await, "closed before its greeting"),
             }
         }
