@@ -1,6 +1,8 @@
 """Reads the golden vectors by protocol/*.md alone: what another language needs to talk to Chappe is written there."""
 
 import base64
+import hashlib
+import hmac
 import json
 import math
 import pathlib
@@ -105,6 +107,25 @@ def check_frames():
     return len(vectors)
 
 
+def check_handshake():
+    said = json.loads((HERE / "handshake.json").read_text("utf-8"))
+    data = {kind: bytes.fromhex(said[kind]) for kind in ("hello", "challenge", "prove", "welcome")}
+    greetings = {kind: unpack(greeting[12:])[kind] for kind, greeting in data.items()}
+    for kind, greeting in data.items():
+        assert greeting[:4] == b"CHPE" and struct.unpack_from("<HHI", greeting, 4) == (1, 1, len(greeting) - 12), kind
+    assert len(greetings["hello"]["auth"]["nonce"]) == len(greetings["challenge"]["auth"]["nonce"]) == 32
+
+    def proof(side, secret):
+        over = f"chappe 1 {side} side".encode() + b"\0" + data["hello"] + data["challenge"]
+        return hmac.digest(hashlib.sha256(secret.encode()).digest(), over, "sha256")
+
+    proofs = [proof("dialling", secret) for secret in said["dialling_secrets"]]
+    assert greetings["prove"] == proofs, "prove"
+    known = [secret for secret in said["answering_secrets"] if proof("dialling", secret) in proofs]
+    assert greetings["welcome"] == proof("answering", known[0]), "welcome"
+    return 1
+
+
 def check_clients():
     vectors = json.loads((HERE / "client.json").read_text("utf-8"))
     verbs = {
@@ -119,4 +140,4 @@ def check_clients():
     return len(vectors)
 
 
-print(f"vectors: {check_values() + check_frames() + check_clients()} passed, 0 failed")
+print(f"vectors: {check_values() + check_frames() + check_handshake() + check_clients()} passed, 0 failed")
