@@ -8,7 +8,7 @@ PYTHON := $(CURDIR)/$(VENV)/bin/python
 PACKAGE := pyproject.toml Cargo.toml Cargo.lock $(shell find crates python/Cargo.toml python/rust python/src \
 	-name '*.rs' -o -name '*.toml' -o -name '*.py' -o -name '*.pyi')
 
-.PHONY: demo test packages lint unit deny vectors python fuzz demo-short chaos chaos-short bench bench-nats bench-python bench-notify clean
+.PHONY: demo test packages lint unit deny vectors python fuzz demo-short chaos chaos-short test-cluster test-cluster-short bench bench-nats bench-python bench-notify clean
 
 ## Builds everything, plays the arena with 200 bots for 20 s, and prints what became of every message. Two of its nodes
 ## and two of its players run mods in Python.
@@ -17,7 +17,7 @@ demo: $(VENV)/package
 	CHAPPE_PYTHON=$(PYTHON) target/release/arena demo
 
 ## All checks and tests.
-test: packages lint deny unit vectors python fuzz demo-short chaos-short
+test: packages lint deny unit vectors python fuzz demo-short chaos-short test-cluster-short
 	@echo "all tests passed"
 
 ## Servers that tests start for themselves, on free ports and unprivileged. Installed where that is allowed, else named.
@@ -85,6 +85,24 @@ chaos-short:
 	$(CARGO) build --release --locked -p chappe-chaos
 	target/release/chappe-chaos drive --short --seed 1 --minutes 0.5
 	target/release/chappe-chaos drive --short --seed 2 --minutes 0.5 --store postgres
+
+## Three hosts (network namespaces, else loopback) with a real NATS and PostgreSQL between them: each thing that can go wrong
+## goes wrong while the arena's bots play, and again while players give each other money; then every message and every
+## coin is accounted for. About four minutes, and longer with MINUTES=.
+test-cluster: SEED ?= 1
+test-cluster: MINUTES ?= 0
+test-cluster: $(VENV)/package
+	scripts/ensure-deb.sh nats-server postgresql
+	$(CARGO) build --release --locked -p arena -p chappe-chaos
+	CHAPPE_PYTHON=$(PYTHON) target/release/arena demo --hosts --bots 120 --seed $(SEED) --minutes $(MINUTES)
+	target/release/chappe-chaos drive-hosts --seed $(SEED) --minutes $(MINUTES)
+
+## The same in short: a part of the faults for each of the two.
+test-cluster-short:
+	scripts/ensure-deb.sh nats-server postgresql
+	$(CARGO) build --release --locked -p arena -p chappe-chaos
+	target/release/arena demo --hosts --short --rust-only --bots 60 --least 20
+	target/release/chappe-chaos drive-hosts --short
 
 ## Chappe beside raw sockets, NATS, Redis, tonic and a plain WebSocket relay, in one run; prints the ratios and draws
 ## docs/bench.svg. Takes about ten minutes; nothing else should run meanwhile.

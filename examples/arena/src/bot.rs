@@ -162,9 +162,13 @@ impl Bot {
                     Some(ClientEvent::Event(event)) => self.on_event(&event),
                     Some(ClientEvent::Reconnected { resumed }) => {
                         self.watch.count(if resumed { "resumed" } else { "not resumed" });
+                        if !resumed {
+                            self.watch.lose();
+                        }
                     }
                     Some(ClientEvent::Closed { reason, message }) => {
                         self.watch.trouble(format!("bot {}: {reason}: {message}", self.uid));
+                        self.watch.lose();
                         return Left::Closed;
                     }
                     None => return Left::Closed,

@@ -4,6 +4,8 @@ use crate::player::is_passing;
 use chappe::Value;
 use chappe::client::Response;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -53,6 +55,13 @@ pub(crate) struct Told {
     pub(crate) ended: bool,
 }
 
+/// How much has gone well, and what not.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Meter {
+    pub(crate) given: Arc<AtomicU64>,
+    pub(crate) lost: Arc<AtomicU64>,
+}
+
 /// All of it.
 #[derive(Debug, Default)]
 pub(crate) struct Books {
@@ -70,6 +79,10 @@ pub(crate) struct Books {
     pub(crate) logins: u64,
     pub(crate) logouts: u64,
     pub(crate) repeats: u64,
+    /// Sessions that ended though nobody wanted it, by reason.
+    pub(crate) lost: BTreeMap<String, u64>,
+    /// What other threads may see of it.
+    pub(crate) meter: Meter,
     /// What a player must never be told.
     pub(crate) wrong: Vec<String>,
 }
@@ -78,6 +91,12 @@ impl Books {
     /// A gift is asked for.
     pub(crate) fn begin(&mut self, giver: u64, number: i64, gift: Gift) {
         self.gifts.insert((giver, number), gift);
+    }
+
+    /// A session ended though nobody wanted it.
+    pub(crate) fn lose(&mut self, why: String) {
+        *self.lost.entry(why).or_default() += 1;
+        self.meter.lost.fetch_add(1, Relaxed);
     }
 
     /// A request was refused for now.
@@ -133,6 +152,7 @@ impl Books {
         let told = Told { code: code.to_owned(), ended };
         match &gift.told {
             None => {
+                self.meter.given.fetch_add(u64::from(code == "ok"), Relaxed);
                 if !gift.is_once && code == "ok" {
                     self.latencies.push(gift.begun.elapsed());
                 }

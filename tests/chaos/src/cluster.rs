@@ -2,6 +2,7 @@
 
 use chappe::deploy::Deploy;
 use chappe::{NodeId, Role};
+use chappe_hosts::Commands;
 use chappe_link::local::LocalLink;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -15,8 +16,6 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
-/// How long a command may take.
-const COMMAND: Duration = Duration::from_secs(20);
 /// How long the cluster may take to end.
 const STOP: Duration = Duration::from_secs(15);
 /// Between two looks at the cluster.
@@ -32,7 +31,7 @@ const DEADLINE: u64 = 3;
 pub(crate) struct Cluster {
     deploy: Deploy,
     link: LocalLink,
-    program: PathBuf,
+    commands: Commands,
     supervisor: Child,
     dir: Option<TempDir>,
 }
@@ -55,7 +54,8 @@ impl Cluster {
         // Ctrl-C is for the driver, which ends the cluster in order.
         let supervisor = up.process_group(0).spawn().map_err(told("the supervisor"))?;
         let link = LocalLink::new(deploy.run_dir());
-        let mut cluster = Cluster { deploy, link, program, supervisor, dir: Some(dir) };
+        let commands = Commands::new(program, vec![deploy.path.clone()]);
+        let mut cluster = Cluster { deploy, link, commands, supervisor, dir: Some(dir) };
         cluster.whole(within).await?;
         Ok(cluster)
     }
@@ -70,7 +70,7 @@ impl Cluster {
             if let Ok(Some(status)) = self.supervisor.try_wait() {
                 return Err(format!("the supervisor has ended: {status}"));
             }
-            let nodes = self.tell(&["nodes"], &[]).await;
+            let nodes = aside(&self.commands, |commands| commands.tell(&["nodes"], &[])).await;
             let ready = |node: &&Value| node["state"] == "ready";
             let list = nodes.as_ref().ok().and_then(|nodes| nodes["nodes"].as_array());
             let count = list.map_or(0, |nodes| nodes.iter().filter(ready).count());
@@ -106,33 +106,9 @@ impl Cluster {
         is_ours.then(|| i32::try_from(process).ok()).flatten().map(Pid::from_raw)
     }
 
-    /// The first lines of a command's output, each of which is JSON.
-    ///
-    /// # Errors
-    /// What the command says, or that it does not end.
-    pub(crate) async fn lines(&self, words: &[&str], options: &[&str]) -> Result<Vec<Value>, String> {
-        let name = words.join(" ");
-        let mut command = Command::new(&self.program);
-        command.args(words).arg(&self.deploy.path).args(options).arg("--json");
-        let run = command.stdin(Stdio::null()).kill_on_drop(true).output();
-        let told = timeout(COMMAND, run).await.map_err(|_| format!("`{name}` does not end"))?;
-        let told = told.map_err(|error| format!("`{name}`: {error}"))?;
-        let text = String::from_utf8_lossy(&told.stdout);
-        if !told.status.success() {
-            let error = String::from_utf8_lossy(&told.stderr);
-            return Err(format!("`{name}` has failed: {}{}", text.trim(), error.trim()));
-        }
-        let line = |line: &str| serde_json::from_str(line).map_err(|error| format!("`{name}`: {error}"));
-        text.lines().map(line).collect()
-    }
-
-    /// As [`Cluster::lines`], of a command that says one thing.
-    ///
-    /// # Errors
-    /// As [`Cluster::lines`].
-    pub(crate) async fn tell(&self, words: &[&str], options: &[&str]) -> Result<Value, String> {
-        let lines = self.lines(words, options).await?;
-        lines.into_iter().next().ok_or_else(|| format!("`{}` says nothing", words.join(" ")))
+    /// The commands that look into it.
+    pub(crate) fn commands(&self) -> &Commands {
+        &self.commands
     }
 
     /// Its log so far.
@@ -169,6 +145,18 @@ impl Cluster {
     pub(crate) fn keep_files(&mut self) -> Option<PathBuf> {
         self.dir.take().map(TempDir::keep)
     }
+}
+
+/// Runs a command while the players play on.
+///
+/// # Errors
+/// What it says.
+pub(crate) async fn aside<T: Send + 'static>(
+    commands: &Commands,
+    run: impl FnOnce(&Commands) -> Result<T, String> + Send + 'static,
+) -> Result<T, String> {
+    let commands = commands.clone();
+    tokio::task::spawn_blocking(move || run(&commands)).await.map_err(told("a command"))?
 }
 
 fn deploy_json(program: &Path, store: Option<String>) -> Result<String, String> {

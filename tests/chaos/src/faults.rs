@@ -3,8 +3,8 @@
 use crate::cluster::Cluster;
 use crate::database::Database;
 use crate::report::say;
-use crate::rng::Rng;
 use chappe::Role;
+use chappe_hosts::Rng;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! What the records say in the end.
 
-use crate::cluster::Cluster;
+use chappe_hosts::Commands;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -31,8 +31,8 @@ pub(crate) type Ledger = BTreeMap<u64, Account>;
 ///
 /// # Errors
 /// What the command says; a record that is none.
-pub(crate) async fn read(cluster: &Cluster) -> Result<Ledger, String> {
-    let lines = cluster.lines(&["record", "export"], &[]).await?;
+pub(crate) fn read(commands: &Commands) -> Result<Ledger, String> {
+    let lines = commands.lines(&["record", "export"], &[])?;
     let account = |line: &Value| {
         let account = Account::of(&line["document"]);
         line["uid"].as_u64().zip(account).ok_or_else(|| format!("a record that cannot be read: {line}"))

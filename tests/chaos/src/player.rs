@@ -1,10 +1,10 @@
 //! A player: gives money as fast as it can, one request at a time, and does not let go of one whose answer was lost.
 
 use crate::books::{Books, Gift, How};
-use crate::rng::Rng;
 use chappe::client::{Client, ClientEvent, Login, Response};
 use chappe::value;
 use chappe::value::Value;
+use chappe_hosts::Rng;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -173,6 +173,9 @@ impl Player {
                 Err(_) if is_once => return Waited::GaveUp,
                 Err(_) => return Waited::Lost,
             };
+            if let ClientEvent::Reconnected { resumed: false } = event {
+                self.books.borrow_mut().lose("not resumed".to_owned());
+            }
             match event {
                 ClientEvent::Event(event) => {
                     let Some(response) = event.response() else { continue };
@@ -200,8 +203,13 @@ impl Player {
             if self.end.get().is_some_and(|end| Instant::now() >= end) {
                 return None;
             }
-            if let Some(client) = self.client.as_ref().filter(|client| client.end().is_none()) {
-                return Some(client.clone());
+            match self.client.take() {
+                Some(client) if client.end().is_none() => {
+                    self.client = Some(client.clone());
+                    return Some(client);
+                }
+                Some(client) => self.leave_behind(&client),
+                None => {}
             }
             let url = self.rng.pick(&self.urls)?.clone();
             match Client::connect(url, Login::new(self.uid)).await {
@@ -218,6 +226,9 @@ impl Player {
     fn leave_behind(&mut self, client: &Client) {
         self.hear_rest(client);
         self.client = None;
+        if let Some((reason, _)) = client.end() {
+            self.books.borrow_mut().lose(reason.to_string());
+        }
     }
 
     fn hear_rest(&self, client: &Client) {

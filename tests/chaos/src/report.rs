@@ -7,6 +7,7 @@ use crate::ledger::Ledger;
 use chappe::Role;
 use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::process::ExitCode;
 use std::time::Duration;
 
 /// Roles that a run must have killed.
@@ -14,6 +15,8 @@ const ROLES: [Role; 3] = [Role::Master, Role::Proxy, Role::Game];
 /// Reasons of failure that a run must have seen.
 const REASONS: [&str; 6] =
     ["notEnoughMoney", "moneyReceivedMax", "userNotFound", "handlerFailed", "noHandler", "deadlineExceeded"];
+/// Lines of a failure that are shown.
+const SHOWN: usize = 20;
 /// One more where the database is killed.
 const UNAVAILABLE: &str = "StoreUnavailable";
 
@@ -27,7 +30,6 @@ pub(crate) struct Report<'a> {
     pub(crate) sums: (i64, i64),
     pub(crate) dead_letters: Vec<String>,
     pub(crate) restarts: usize,
-    pub(crate) has_database: bool,
 }
 
 impl Report<'_> {
@@ -70,12 +72,8 @@ impl Report<'_> {
     }
 
     /// Why the run proves too little; `least`: transfers between servers.
-    pub(crate) fn shortcomings(&self, least: i64) -> Vec<String> {
-        let mut missing = Vec::new();
-        if self.crossed() < least {
-            missing
-                .push(format!("{} transfers between servers succeeded; {least} are needed", self.crossed()));
-        }
+    pub(crate) fn shortcomings(&self, least: i64, has_database: bool) -> Vec<String> {
+        let mut missing: Vec<String> = self.too_few(least).into_iter().collect();
         let is_killed = |role: &Role| self.done.contains_key(&("kill -9", role.as_str()));
         missing
             .extend(ROLES.iter().filter(|role| !is_killed(role)).map(|role| format!("no {role} was killed")));
@@ -88,15 +86,22 @@ impl Report<'_> {
                 || refused.contains_key(*reason)
                 || self.books.passing.contains_key(*reason)
         };
-        let unavailable = self.has_database.then_some(UNAVAILABLE);
+        let unavailable = has_database.then_some(UNAVAILABLE);
         let reasons = REASONS.into_iter().chain(unavailable);
         missing.extend(
             reasons.filter(|reason| !is_seen(reason)).map(|reason| format!("nothing failed with {reason}")),
         );
-        if self.has_database && !self.done.contains_key(&("crash", "database")) {
+        if has_database && !self.done.contains_key(&("crash", "database")) {
             missing.push("the database was not killed".to_owned());
         }
         missing
+    }
+
+    /// Whether too little was done.
+    pub(crate) fn too_few(&self, least: i64) -> Option<String> {
+        let crossed = self.crossed();
+        (crossed < least)
+            .then(|| format!("{crossed} transfers between servers succeeded; {least} are needed"))
     }
 
     fn sum(&self, of: impl Fn(&crate::ledger::Account) -> i64) -> i64 {
@@ -144,6 +149,15 @@ impl Report<'_> {
         all.sort_unstable();
         all.get((all.len() * percent / 100).min(all.len().saturating_sub(1))).copied().unwrap_or_default()
     }
+}
+
+/// Names what went wrong.
+pub(crate) fn failures(failed: &[String]) -> ExitCode {
+    failed.iter().take(SHOWN).for_each(|why| say(&format!("FAILED: {why}")));
+    if failed.len() > SHOWN {
+        say(&format!("FAILED: and {} more, in failures.txt there", failed.len() - SHOWN));
+    }
+    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// A line for whoever watches; a closed pipe does not end the run.

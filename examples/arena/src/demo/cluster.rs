@@ -3,6 +3,7 @@
 use chappe::control_tool::{NodeInfo, Reports, ReportsQuery};
 use chappe::{NodeId, Role, State, ask_master};
 use chappe_deploy::Deploy;
+use chappe_hosts::{Ground, Hosts, Plan};
 use chappe_link::local::LocalLink;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -11,6 +12,7 @@ use std::fs::File;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -20,6 +22,10 @@ const DEPLOY: &str = include_str!("../../deploy.json");
 const PROGRAM: &str = "../../target/release/arena";
 const PORTS: [u16; 3] = [18380, 18381, 18382];
 const MODS: &str = env!("CARGO_MANIFEST_DIR");
+
+/// Which nodes run where, when there are hosts.
+const HOSTS: [(&str, &[i64]); 3] =
+    [("north", &[1, 11, 21, 31, 41]), ("east", &[12, 22, 32, 42]), ("west", &[23, 33, 43, 44])];
 
 /// How long the cluster may take to be ready, and to end.
 const START: Duration = Duration::from_secs(20);
@@ -31,9 +37,14 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// A running cluster; it ends with this value.
 pub(crate) struct Cluster {
-    pub(crate) deploy: Deploy,
-    supervisor: Child,
-    dir: TempDir,
+    pub(crate) deploy: Arc<Deploy>,
+    on: On,
+}
+
+/// Where it runs.
+enum On {
+    This { supervisor: Child, dir: TempDir },
+    Hosts(Arc<Hosts>),
 }
 
 impl Cluster {
@@ -53,17 +64,49 @@ impl Cluster {
             .spawn()
             .map_err(told("the supervisor"))?;
         super::signals::end_with_us(supervisor.id(), dir.path())?;
-        let mut cluster = Cluster { deploy, supervisor, dir };
+        let mut cluster = Cluster { deploy: Arc::new(deploy), on: On::This { supervisor, dir } };
         match cluster.wait_until_ready() {
             Ok(()) => Ok(cluster),
             Err(why) => Err(format!("{why}; its log ends with:\n{}", cluster.log_end(30))),
         }
     }
 
+    /// Starts it on three hosts and waits until every node is ready.
+    pub(crate) fn start_on(ground: Arc<Ground>, rust_only: bool) -> Result<Cluster, String> {
+        let program = std::env::current_exe().map_err(told("this program's own file"))?;
+        let mut deploy: Value = serde_json::from_str(&own_deploy(rust_only)?).map_err(told("deploy.json"))?;
+        let times = [("heartbeat", 0.5), ("stuck", 2.0), ("loss", 4.0), ("resume", 20.0)];
+        times.iter().for_each(|(name, seconds)| deploy[format!("{name}_seconds")] = (*seconds).into());
+        let host = |entry: &mut Value| {
+            let at = HOSTS.iter().find(|(_, ids)| ids.iter().any(|id| entry["serverid"] == *id));
+            entry["host"] = at.map_or(HOSTS[0].0, |(name, _)| name).into();
+        };
+        if let Some(master) = deploy["master"].as_object_mut() {
+            master.remove("port");
+        }
+        host(&mut deploy["master"]);
+        for group in deploy.as_object_mut().into_iter().flat_map(|groups| groups.values_mut()) {
+            group.as_array_mut().into_iter().flatten().for_each(host);
+        }
+        let plan = Plan { hosts: HOSTS.map(|(name, _)| name.to_owned()).into(), program, deploy };
+        let hosts = Hosts::start(ground, &plan, START * 3)?;
+        Ok(Cluster { deploy: hosts.deploy().clone(), on: On::Hosts(Arc::new(hosts)) })
+    }
+
+    /// The hosts that it runs on, if it does.
+    pub(crate) fn hosts(&self) -> Option<&Arc<Hosts>> {
+        match &self.on {
+            On::This { .. } => None,
+            On::Hosts(hosts) => Some(hosts),
+        }
+    }
+
     fn wait_until_ready(&mut self) -> Result<(), String> {
         let deadline = Instant::now() + START;
         loop {
-            if let Ok(Some(status)) = self.supervisor.try_wait() {
+            if let On::This { supervisor, .. } = &mut self.on
+                && let Ok(Some(status)) = supervisor.try_wait()
+            {
                 return Err(format!("the cluster ended at its start: {status}"));
             }
             let nodes = self.nodes();
@@ -135,21 +178,27 @@ impl Cluster {
     }
 
     fn end(&mut self) -> Result<(), String> {
-        if let Ok(Some(status)) = self.supervisor.try_wait() {
-            return Err(format!("the cluster had ended before: {status}; {}", self.log_end(10)));
+        let log_end = self.log_end(10);
+        let supervisor = match &mut self.on {
+            On::This { supervisor, .. } => supervisor,
+            // Whoever else had them has let go by now.
+            On::Hosts(hosts) => return Arc::get_mut(hosts).map_or(Ok(()), Hosts::stop),
+        };
+        if let Ok(Some(status)) = supervisor.try_wait() {
+            return Err(format!("the cluster had ended before: {status}; {log_end}"));
         }
-        let pid = i32::try_from(self.supervisor.id()).map_err(told("its process id"))?;
+        let pid = i32::try_from(supervisor.id()).map_err(told("its process id"))?;
         let _ = kill(Pid::from_raw(pid), Signal::SIGINT);
         let deadline = Instant::now() + STOP;
         while Instant::now() < deadline {
-            match self.supervisor.try_wait() {
+            match supervisor.try_wait() {
                 Ok(Some(status)) if status.success() => return Ok(()),
                 Ok(Some(status)) => return Err(format!("the cluster ended with {status}")),
                 _ => sleep(LOOK),
             }
         }
-        let _ = self.supervisor.kill();
-        let _ = self.supervisor.wait();
+        let _ = supervisor.kill();
+        let _ = supervisor.wait();
         Err(format!("the cluster did not end within {STOP:?}"))
     }
 
@@ -167,13 +216,18 @@ impl Cluster {
 
     /// Where another file of this run stands.
     pub(crate) fn file_beside(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
+        match &self.on {
+            On::This { dir, .. } => dir.path().join(name),
+            On::Hosts(hosts) => hosts.ground().dir().join(name),
+        }
     }
 }
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        if matches!(self.supervisor.try_wait(), Ok(None)) {
+        if let On::This { supervisor, .. } = &mut self.on
+            && matches!(supervisor.try_wait(), Ok(None))
+        {
             let _ = self.end();
         }
     }

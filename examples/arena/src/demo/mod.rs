@@ -3,6 +3,7 @@
 
 pub(crate) mod account;
 mod cluster;
+mod hosts;
 mod kill;
 mod players;
 mod progress;
@@ -56,12 +57,30 @@ struct Args {
     /// Leave out the nodes and players that run mods in Python
     #[arg(long)]
     rust_only: bool,
+    /// On three hosts, with a NATS and a PostgreSQL between them; each thing that can go wrong goes wrong
+    #[arg(long)]
+    hosts: bool,
+    /// With --hosts: decides what goes wrong in which order
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// With --hosts: each thing goes wrong once; after that, again for so long in all
+    #[arg(long, default_value_t = 0.0)]
+    minutes: f64,
+    /// With --hosts: a part of the faults
+    #[arg(long)]
+    short: bool,
+    /// With --hosts: these faults, by words of their names in the table
+    #[arg(long, value_name = "WORD")]
+    only: Vec<String>,
+    /// With --hosts: leave the files where they are
+    #[arg(long)]
+    keep: bool,
 }
 
 /// Runs the demo.
 pub(crate) fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args = Args::parse_from(args);
-    match run(&args) {
+    match if args.hosts { hosts::run(&args) } else { run(&args) } {
         Ok(faults) if faults.is_empty() => {
             say("Every row happened, and every message is accounted for.");
             ExitCode::SUCCESS
@@ -80,6 +99,22 @@ pub(crate) fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn run(args: &Args) -> Result<Vec<String>, String> {
     let since = Instant::now();
     let cluster = Cluster::start(args.rust_only)?;
+    on(args, cluster, since, |watch, cluster| {
+        let kill = play(args, cluster, watch)?;
+        Ok(Box::new(move || kill.faults()))
+    })
+}
+
+/// What is still wrong when the bots have logged out.
+type Faults = Box<dyn FnOnce() -> Vec<String>>;
+
+/// Lets bots play on a cluster for as long as `harm` takes, and accounts for every message.
+fn on(
+    args: &Args,
+    cluster: Cluster,
+    since: Instant,
+    harm: impl FnOnce(&Watch, &Cluster) -> Result<Faults, String>,
+) -> Result<Vec<String>, String> {
     let (count, log) = (cluster.deploy.nodes.len(), cluster.log_file());
     say(&format!(
         "{count} nodes, a process each, are ready after {:.1?} (log: {})",
@@ -94,7 +129,7 @@ fn run(args: &Args) -> Result<Vec<String>, String> {
         say(&format!("       nodes {nodes} run mods in Python, and so do {players} of the players' clients"));
     }
     let bots = start_bots(args.bots, &cluster.proxy_urls(), &watch)?;
-    let kill = play(args, &cluster, &watch)?;
+    let harmed = harm(&watch, &cluster)?;
 
     // An error says that all bots have ended.
     let _ = end.send(true);
@@ -103,7 +138,7 @@ fn run(args: &Args) -> Result<Vec<String>, String> {
     }
     let mut faults = players.end(&watch);
     say("       all bots have logged out");
-    faults.extend(kill.faults());
+    faults.extend(harmed());
     let (books, wrong) = rest::books(&cluster, &watch)?;
     faults.extend(wrong);
     let lines = books.lines();

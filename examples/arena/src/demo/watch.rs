@@ -5,6 +5,7 @@ use crate::demo::account::Clients;
 use chappe::client::{Counts, Received};
 use chappe::{NodeId, Row};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tokio::sync::watch;
@@ -44,6 +45,8 @@ impl Rescue {
 #[derive(Clone)]
 pub(crate) struct Watch {
     over: watch::Receiver<bool>,
+    heard: Arc<AtomicU64>,
+    lost: Arc<AtomicU64>,
     books: Arc<Mutex<Books>>,
 }
 
@@ -60,7 +63,7 @@ impl Watch {
     /// A watch, and what ends it.
     pub(crate) fn new() -> (Watch, watch::Sender<bool>) {
         let (end, over) = watch::channel(false);
-        (Watch { over, books: Arc::default() }, end)
+        (Watch { over, heard: Arc::default(), lost: Arc::default(), books: Arc::default() }, end)
     }
 
     pub(crate) fn is_over(&self) -> bool {
@@ -83,10 +86,26 @@ impl Watch {
 
     /// An event has come to a bot.
     pub(crate) fn heard(&self, event: &Received) {
+        self.heard.fetch_add(1, Relaxed);
         if let (Some(row), Some(age)) = (event.row(), event.age()) {
             let nanos = bucket(u64::try_from(age.as_nanos()).unwrap_or(u64::MAX));
             *self.lock().clients.latency.entry(row.code()).or_default().entry(nanos).or_default() += 1;
         }
+    }
+
+    /// How many events have come to bots.
+    pub(crate) fn events(&self) -> u64 {
+        self.heard.load(Relaxed)
+    }
+
+    /// A session has ended though nobody wanted it.
+    pub(crate) fn lose(&self) {
+        self.lost.fetch_add(1, Relaxed);
+    }
+
+    /// How many have.
+    pub(crate) fn lost(&self) -> u64 {
+        self.lost.load(Relaxed)
     }
 
     /// A session has ended; these are its counts.

@@ -3,11 +3,11 @@
 use std::cell::Cell;
 
 /// A stream of numbers.
-pub(crate) struct Rng(Cell<u64>);
+pub struct Rng(Cell<u64>);
 
 impl Rng {
     /// The stream of a seed for one part of the run, so that what one part draws moves no other.
-    pub(crate) fn part(seed: u64, part: u64) -> Rng {
+    pub fn part(seed: u64, part: u64) -> Rng {
         let mixed = Rng(Cell::new(seed));
         mixed.0.set(mixed.next() ^ part.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         mixed
@@ -22,22 +22,22 @@ impl Rng {
     }
 
     /// A number in `from..to`.
-    pub(crate) fn range(&self, from: u64, to: u64) -> u64 {
+    pub fn range(&self, from: u64, to: u64) -> u64 {
         from + self.next() % to.saturating_sub(from).max(1)
     }
 
     /// True so many times in a hundred.
-    pub(crate) fn percent(&self, chance: u64) -> bool {
+    pub fn percent(&self, chance: u64) -> bool {
         self.range(0, 100) < chance
     }
 
     /// One of a list; `None` when it is empty.
-    pub(crate) fn pick<'a, T>(&self, from: &'a [T]) -> Option<&'a T> {
+    pub fn pick<'a, T>(&self, from: &'a [T]) -> Option<&'a T> {
         from.get(usize::try_from(self.range(0, from.len() as u64)).ok()?)
     }
 
     /// Another order.
-    pub(crate) fn shuffle<T>(&self, list: &mut [T]) {
+    pub fn shuffle<T>(&self, list: &mut [T]) {
         for last in (1..list.len()).rev() {
             list.swap(last, usize::try_from(self.range(0, last as u64 + 1)).unwrap_or(last));
         }
