@@ -77,8 +77,9 @@ impl Master {
     fn on_hello(&self, hello: &Hello) -> Result<(), Refusal> {
         let refuse = |reason, message| Err(Refusal { reason, message });
         let id = hello.node;
-        let declared = &self.0.node.config().declared.nodes;
-        let declared = declared.iter().find(|(node, ..)| *node == id).map(|(_, role, _)| *role);
+        let declared = self.0.node.with_view(|view| {
+            view.declared().nodes.iter().find(|(node, ..)| *node == id).map(|(_, role, _)| *role)
+        });
         match (hello.role, declared) {
             (Role::Master, _) => {
                 let text = format!("node {} is the master; {id} cannot be another", self.0.node.id());
@@ -150,6 +151,7 @@ impl Master {
         self.0.was_recovering.set(self.0.was_recovering.get() || self.is_recovering());
         self.pass_on(change, Some(id));
         let _ = call.respond(&self.everyone());
+        self.tell_declared(id);
         if role == Role::Proxy {
             self.rebuild(id, &join.sessions);
         }
@@ -212,6 +214,7 @@ impl Master {
             if !self.0.node.tell(id, control::NODE, "view", &everyone) {
                 self.0.behind.borrow_mut().insert(id);
             }
+            self.tell_declared(id);
         }
     }
 

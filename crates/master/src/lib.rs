@@ -5,6 +5,7 @@
 //! answers nodes that come and go, `sessions` proxies and lobbies, `tools` the command line, and `http` everyone
 //! with a browser; [`MasterSystem`] is what mods see.
 
+mod declare;
 mod directory;
 mod drain;
 mod error;

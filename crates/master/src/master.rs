@@ -4,7 +4,7 @@ use crate::directory::{Directory, Effect};
 use crate::http::Urls;
 use crate::login::{LoginChoice, Strategy};
 use crate::membership::Membership;
-use chappe_node::control::{self, Announce, Close};
+use chappe_node::control::{self, Announce, Close, Declare};
 use chappe_node::control_tool::NodeInfo;
 use chappe_node::{Call, Member, Node, State};
 use chappe_wire::{NodeId, Reason, Role, Row, value};
@@ -38,6 +38,8 @@ pub(crate) struct Inner {
     pub(crate) was_recovering: Cell<bool>,
     /// Members whose queues had no room for what changed: they are told everything as soon as there is.
     pub(crate) behind: RefCell<BTreeSet<NodeId>>,
+    /// How deploy.json was changed last, since this master runs.
+    pub(crate) declare: RefCell<Option<Declare>>,
 }
 
 impl std::fmt::Debug for Master {
@@ -64,10 +66,12 @@ impl Master {
             held: RefCell::default(),
             was_recovering: Cell::new(false),
             behind: RefCell::default(),
+            declare: RefCell::default(),
         }));
         master.serve_members();
         master.serve_sessions();
         master.serve_tools();
+        master.serve_declare();
         node.spawn(master.clone().tick(period));
         master
     }

@@ -1,7 +1,7 @@
 //! What the runtime's own parts say to each other: requests to modules whose names begin with `$`, under
 //! [`chappe_wire::Row::Internal`]. No client and no mod can send to them.
 
-use chappe_route::{Member, State, ViewChange};
+use chappe_route::{Declared, Member, State, ViewChange};
 use chappe_wire::{NodeId, Reason};
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +47,16 @@ pub struct Pulse {
 
 /// `$node view` (one-way): the master tells what has changed.
 pub type View = ViewChange;
+
+/// `$master declare`, from a tool, and `$node declare` (one-way), from the master: deploy.json has changed
+/// (`chappe apply`).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Declare {
+    /// The cluster as it is declared now.
+    pub declared: Declared,
+    /// On which machine each node runs; empty where all run on one.
+    pub hosts: Vec<(NodeId, String)>,
+}
 
 /// A player's session, as the proxy that holds it and the master know it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,6 +11,7 @@ mod config;
 mod connect;
 pub mod control;
 pub mod control_tool;
+mod declare;
 mod error;
 mod event;
 mod gate;

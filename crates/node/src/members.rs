@@ -69,7 +69,7 @@ impl Inner {
         if module == config.node_type || config.modules.iter().any(|name| name == module) {
             return;
         }
-        let declared = config.declared.modules.iter().any(|name| name == module);
+        let declared = self.view.borrow().declared().modules.iter().any(|name| name == module);
         if self.announced_modules.borrow_mut().insert(module.to_owned()) {
             if !declared {
                 tracing::warn!(node = %config.id, module, "a module is registered that module_names does not name");

@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::control::Session;
+use crate::declare::DeclareHook;
 use crate::gate::Gate;
 use crate::listeners::Listeners;
 use crate::local::Local;
@@ -86,6 +87,7 @@ pub(crate) struct Inner {
     /// Modules registered beyond the declared ones.
     pub(crate) announced_modules: RefCell<FxHashSet<String>>,
     pub(crate) on_own_state: RefCell<Option<Rc<dyn Fn()>>>,
+    pub(crate) on_declare: RefCell<Option<DeclareHook>>,
     pub(crate) after_master_request: RefCell<Option<Rc<dyn Fn()>>>,
     pub(crate) on_hello: RefCell<Option<HelloHook>>,
     pub(crate) on_peer_lost: RefCell<Option<PeerHook>>,
@@ -143,6 +145,7 @@ impl Node {
             announced: RefCell::default(),
             announced_modules: RefCell::default(),
             on_own_state: RefCell::default(),
+            on_declare: RefCell::default(),
             after_master_request: RefCell::default(),
             on_hello: RefCell::default(),
             on_peer_lost: RefCell::default(),

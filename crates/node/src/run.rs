@@ -181,6 +181,14 @@ impl Node {
             }
         });
         let node = self.clone();
+        self.register(Row::Internal, control::NODE, "declare", move |call| {
+            if call.from() == node.config().master
+                && let Ok(declare) = call.args::<control::Declare>()
+            {
+                node.declare(declare);
+            }
+        });
+        let node = self.clone();
         self.register(Row::Internal, control::NODE, "report", move |call| {
             let _ = call.respond(&node.report());
         });

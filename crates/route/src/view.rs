@@ -61,7 +61,7 @@ pub struct ViewChange {
 }
 
 /// Nodes and modules that deploy.json and the mods' own files declare, whether or not they are up.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Declared {
     /// Every node of the cluster.
     pub nodes: Vec<(NodeId, Role, String)>,
@@ -134,6 +134,16 @@ impl View {
     /// An empty view of a cluster in which `declared` stands.
     pub fn new(declared: Declared) -> View {
         View { declared, ..View::default() }
+    }
+
+    /// What is declared.
+    pub fn declared(&self) -> &Declared {
+        &self.declared
+    }
+
+    /// From now on this is declared.
+    pub fn declare(&mut self, declared: Declared) {
+        self.declared = declared;
     }
 
     /// All members, by id.

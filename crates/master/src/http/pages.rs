@@ -42,7 +42,7 @@ impl Master {
 
     /// Well is a cluster that players can log in to, as far as it is declared to be one.
     fn health(&self) -> Answer {
-        let declared = &self.0.node.config().declared.nodes;
+        let declared = self.0.node.with_view(|view| view.declared().nodes.clone());
         let is_ready = |role: Role| {
             !self.members_where(|member| member.role == role && member.state == State::Ready).is_empty()
         };

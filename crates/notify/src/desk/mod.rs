@@ -141,9 +141,11 @@ impl Desk {
     }
 
     fn lacks_proxy(&self) -> bool {
-        let declared = &self.0.node.config().declared.nodes;
-        let proxies = declared.iter().filter(|(_, role, _)| *role == chappe_wire::Role::Proxy);
-        self.0.node.with_view(|view| proxies.into_iter().any(|(id, ..)| view.member(*id).is_none()))
+        self.0.node.with_view(|view| {
+            let declared = view.declared().nodes.iter();
+            let mut proxies = declared.filter(|(_, role, _)| *role == chappe_wire::Role::Proxy);
+            proxies.any(|(id, ..)| view.member(*id).is_none())
+        })
     }
 
     /// Looks at what waits again when the time of the proxies is over.
