@@ -15,6 +15,7 @@
 //! What depends on the machine and not on the file (free ports, built programs) is asked for apart:
 //! [`Deploy::probe_ports`], [`Deploy::check_programs`].
 
+mod change;
 mod check;
 mod deploy;
 mod engine;
@@ -38,6 +39,7 @@ mod suggest;
 #[cfg(test)]
 mod tests;
 
+pub use change::Change;
 pub use deploy::Deploy;
 pub use engine::{Engine, EngineCredentials, EngineTls};
 pub use entry::NodeEntry;

@@ -53,7 +53,7 @@ fn run_dir_in(base: &Path, uid: u32, file: &Path) -> PathBuf {
 }
 
 /// FNV-1a with 64 bits: the same in every version and on every machine, unlike the standard library's hasher.
-fn fnv1a(bytes: &[u8]) -> u64 {
+pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
     bytes
         .iter()
         .fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))

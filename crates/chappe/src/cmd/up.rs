@@ -73,7 +73,7 @@ pub(super) fn run(context: &Context, args: Args) -> Result<(), CommandError> {
         let programs = Programs::new(&context.app, deploy.path.clone(), context.log.clone());
         Launch::Processes(programs.map_err(CommandError::io("this program's own file"))?)
     };
-    supervisor::run(deploy, nodes, launch, output)
+    supervisor::run(deploy, args.host, nodes, launch, output)
 }
 
 /// Becomes the program that the entries name, if they name one; it has the game's code.

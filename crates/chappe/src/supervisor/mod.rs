@@ -5,6 +5,7 @@
 //!      ^ orders: run, leave, kill                 `-> ready, lines -> output
 //! ```
 
+mod asks;
 mod backoff;
 mod door;
 mod output;
@@ -14,6 +15,7 @@ mod thread;
 
 use crate::exit::{self, CommandError};
 use crate::signals::Signals;
+pub(crate) use asks::{Answer, Ask, ask};
 use backoff::Backoff;
 use chappe_deploy::{Deploy, NodeEntry};
 use chappe_wire::Role;
@@ -88,9 +90,11 @@ pub(crate) enum Launch {
 
 /// Keeps the nodes of a cluster running.
 pub(crate) struct Supervisor {
-    deploy: Arc<Deploy>,
+    deploy: RefCell<Arc<Deploy>>,
+    /// The machine, where the file names several.
+    host: Option<String>,
     /// Those of this machine.
-    nodes: Vec<NodeEntry>,
+    nodes: RefCell<Vec<NodeEntry>>,
     launch: Launch,
     output: Rc<Output>,
     started: Instant,
@@ -106,9 +110,10 @@ pub(crate) struct Supervisor {
 /// Runs these nodes of the cluster until it is asked to leave, or cannot go on.
 ///
 /// # Errors
-/// [`CommandError::Ended`] when nodes could not be kept running.
+/// [`CommandError::Ended`] when nodes could not be kept running; [`CommandError::Usage`] while another process keeps them.
 pub(crate) fn run(
     deploy: Arc<Deploy>,
+    host: Option<String>,
     nodes: Vec<NodeEntry>,
     launch: Launch,
     output: Output,
@@ -119,9 +124,11 @@ pub(crate) fn run(
     let shown = output.clone();
     let result = tokio::task::LocalSet::new().block_on(&runtime, async move {
         let signals = Signals::new().map_err(CommandError::io("cannot listen to signals"))?;
+        let door = asks::Door::open(&deploy, host.as_deref())?;
         let supervisor = Supervisor {
-            deploy,
-            nodes,
+            deploy: RefCell::new(deploy),
+            host,
+            nodes: RefCell::new(nodes),
             launch,
             output,
             started: Instant::now(),
@@ -132,23 +139,20 @@ pub(crate) fn run(
             given_up: RefCell::default(),
             changed: Notify::new(),
         };
-        Rc::new(supervisor).supervise(signals).await
+        Rc::new(supervisor).supervise(signals, door).await
     });
     shown.finish();
     result
 }
 
 impl Supervisor {
-    async fn supervise(self: Rc<Self>, mut signals: Signals) -> Result<(), CommandError> {
-        for entry in &self.nodes {
-            let (order, orders) = watch::channel(Order::Run);
-            self.orders.borrow_mut().insert(entry.id, order);
-            self.kept.borrow_mut().insert(entry.id);
-            tokio::task::spawn_local(Rc::clone(&self).keep(entry.clone(), orders));
-        }
+    async fn supervise(self: Rc<Self>, mut signals: Signals, door: asks::Door) -> Result<(), CommandError> {
+        let ids: Vec<i64> = self.nodes.borrow().iter().map(|entry| entry.id).collect();
+        ids.into_iter().for_each(|id| self.start(id));
         tokio::select! {
             biased;
             () = signals.next() => {}
+            () = self.serve_asks(door) => {}
             () = self.cannot_go_on() => {}
             () = self.tell_who_is_missing() => {}
         }
@@ -156,10 +160,24 @@ impl Supervisor {
         self.outcome()
     }
 
+    /// From now on a node is kept running.
+    fn start(self: &Rc<Self>, id: i64) {
+        let (order, orders) = watch::channel(Order::Run);
+        self.orders.borrow_mut().insert(id, order);
+        self.kept.borrow_mut().insert(id);
+        self.given_up.borrow_mut().remove(&id);
+        tokio::task::spawn_local(Rc::clone(self).keep(id, orders));
+    }
+
+    /// A node's entry, as the file has it now.
+    fn entry(&self, id: i64) -> Option<NodeEntry> {
+        self.nodes.borrow().iter().find(|entry| entry.id == id).cloned()
+    }
+
     /// Runs one node, again and again, until it is not to be.
-    async fn keep(self: Rc<Self>, entry: NodeEntry, mut orders: watch::Receiver<Order>) {
+    async fn keep(self: Rc<Self>, id: i64, mut orders: watch::Receiver<Order>) {
         let (mut backoff, mut refused) = (Backoff::default(), 0);
-        loop {
+        while let Some(entry) = self.entry(id) {
             let (began, was_ready) = (Instant::now(), Cell::new(false));
             let on_ready = || {
                 was_ready.set(true);
@@ -197,7 +215,7 @@ impl Supervisor {
                 () = sleep(delay) => {}
             }
         }
-        self.kept.borrow_mut().remove(&entry.id);
+        self.kept.borrow_mut().remove(&id);
         self.changed.notify_waiters();
     }
 
@@ -219,14 +237,15 @@ impl Supervisor {
     /// Says once that the cluster is ready: every node is that has not been given up.
     fn announce_when_ready(&self) {
         let (ready, given_up) = (self.ready.borrow(), self.given_up.borrow());
-        let master = self.deploy.master().id;
-        let is_elsewhere = self.nodes.iter().all(|entry| entry.id != master);
+        let (deploy, nodes) = (self.deploy.borrow(), self.nodes.borrow());
+        let master = deploy.master().id;
+        let is_elsewhere = nodes.iter().all(|entry| entry.id != master);
         if (is_elsewhere || ready.contains(&master))
-            && ready.len() + given_up.len() == self.nodes.len()
+            && ready.len() + given_up.len() == nodes.len()
             && !self.is_announced.replace(true)
         {
             let without = given_up.keys().copied().collect();
-            self.output.event(&Event::ready(&self.deploy, &self.nodes, without, self.started.elapsed()));
+            self.output.event(&Event::ready(&deploy, &nodes, without, self.started.elapsed()));
         }
     }
 
@@ -237,8 +256,8 @@ impl Supervisor {
             if self.is_announced.get() {
                 return std::future::pending().await;
             }
-            let missing = self.nodes.iter().map(|entry| entry.id);
-            let missing = missing.filter(|id| !self.ready.borrow().contains(id)).collect();
+            let missing: Vec<i64> = self.nodes.borrow().iter().map(|entry| entry.id).collect();
+            let missing = missing.into_iter().filter(|id| !self.ready.borrow().contains(id)).collect();
             self.output
                 .event(&Event::Waiting { nodes: missing, seconds: self.started.elapsed().as_secs_f64() });
         }
@@ -248,7 +267,7 @@ impl Supervisor {
     async fn cannot_go_on(&self) {
         loop {
             let changed = self.changed.notified();
-            let without_master = self.given_up.borrow().contains_key(&self.deploy.master().id);
+            let without_master = self.given_up.borrow().contains_key(&self.deploy.borrow().master().id);
             if without_master || self.kept.borrow().is_empty() {
                 return;
             }
@@ -259,10 +278,11 @@ impl Supervisor {
     fn outcome(&self) -> Result<(), CommandError> {
         let given_up = self.given_up.borrow();
         let Some(first) = given_up.values().next() else { return Ok(()) };
-        let role = |id: &i64| self.deploy.node(*id).map_or(Role::Tool, |entry| entry.role);
+        let deploy = self.deploy.borrow();
+        let role = |id: &i64| deploy.node(*id).map_or(Role::Tool, |entry| entry.role);
         let told = |id, why: &str| format!("could not be started: node {id} ({}): {why}", role(id));
         let lines: Vec<String> = given_up.iter().map(|(id, given_up)| told(id, &given_up.why)).collect();
-        let code = given_up.get(&self.deploy.master().id).unwrap_or(first).code;
+        let code = given_up.get(&deploy.master().id).unwrap_or(first).code;
         Err(CommandError::Ended { code, message: lines.join("\n") })
     }
 }

@@ -22,7 +22,7 @@ const COLORS: [u8; 10] = [36, 33, 32, 35, 34, 96, 93, 92, 95, 94];
 /// Prints from a thread of its own: neither the supervisor nor a node waits for a terminal.
 pub(crate) struct Output {
     as_json: bool,
-    prefixes: BTreeMap<i64, String>,
+    prefixes: RefCell<BTreeMap<i64, String>>,
     own_prefix: String,
     printer: RefCell<Option<(SyncSender<String>, JoinHandle<()>)>>,
     dropped: Arc<AtomicU64>,
@@ -34,27 +34,28 @@ impl Output {
     /// # Errors
     /// When there can be no thread.
     pub(crate) fn new(deploy: &Deploy, as_json: bool) -> io::Result<Output> {
-        let colors = has_colors();
-        let name = |entry: &NodeEntry| format!("{} {}", entry.id, entry.node_type);
-        let width = deploy.nodes.iter().map(|entry| name(entry).chars().count()).max().unwrap_or(0).max(6);
-        let prefix = |text: &str, color: u8| match colors {
-            true => format!("\u{1b}[{color}m[{text:<width$}]\u{1b}[0m "),
-            false => format!("[{text:<width$}] "),
-        };
-        let nodes = deploy.nodes.iter().zip(COLORS.into_iter().cycle());
-        let prefixes = nodes.map(|(entry, color)| (entry.id, prefix(&name(entry), color))).collect();
+        let (prefixes, own_prefix) = prefixes(deploy);
         let (lines, printed) = sync_channel(WAITING_LINES);
         let dropped = Arc::new(AtomicU64::new(0));
         let counter = dropped.clone();
         let thread = std::thread::Builder::new().name("chappe-output".into()).stack_size(128 * 1024);
         let thread = thread.spawn(move || print_all(&printed, &counter))?;
         let printer = RefCell::new(Some((lines, thread)));
-        Ok(Output { as_json, prefixes, own_prefix: prefix("chappe", 1), printer, dropped })
+        Ok(Output { as_json, prefixes: RefCell::new(prefixes), own_prefix, printer, dropped })
+    }
+
+    /// From now on the nodes are those of `deploy`.
+    pub(super) fn learn(&self, deploy: &Deploy) {
+        // Those that leave still have something to say.
+        self.prefixes.borrow_mut().extend(prefixes(deploy).0);
     }
 
     /// What stands in front of a node's lines; nothing in front of JSON.
-    pub(crate) fn prefix(&self, node: i64) -> &str {
-        if self.as_json { "" } else { self.prefixes.get(&node).map_or("", String::as_str) }
+    pub(crate) fn prefix(&self, node: i64) -> String {
+        if self.as_json {
+            return String::new();
+        }
+        self.prefixes.borrow().get(&node).cloned().unwrap_or_default()
     }
 
     /// A line that a node has written.
@@ -95,6 +96,20 @@ impl Output {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
+}
+
+/// What stands in front of each node's lines, and of the supervisor's own.
+fn prefixes(deploy: &Deploy) -> (BTreeMap<i64, String>, String) {
+    let colors = has_colors();
+    let name = |entry: &NodeEntry| format!("{} {}", entry.id, entry.node_type);
+    let width = deploy.nodes.iter().map(|entry| name(entry).chars().count()).max().unwrap_or(0).max(6);
+    let prefix = |text: &str, color: u8| match colors {
+        true => format!("\u{1b}[{color}m[{text:<width$}]\u{1b}[0m "),
+        false => format!("[{text:<width$}] "),
+    };
+    let nodes = deploy.nodes.iter().zip(COLORS.into_iter().cycle());
+    let of_nodes = nodes.map(|(entry, color)| (entry.id, prefix(&name(entry), color))).collect();
+    (of_nodes, prefix("chappe", 1))
 }
 
 /// Whether the supervisor's output is coloured, and so its nodes' lines.
@@ -141,6 +156,8 @@ pub(crate) enum Event {
     NodeGivenUp { node: i64, node_type: String, how: String, tries: u32 },
     /// The cluster ends.
     Stopping,
+    /// `chappe apply`: these are started now, and those are not kept running any more.
+    Applied { started: Vec<i64>, removed: Vec<i64> },
     /// These did not leave in time, or somebody is in a hurry.
     Killing { nodes: Vec<i64>, asked: bool },
     /// All nodes are gone.
@@ -216,6 +233,13 @@ impl fmt::Display for Event {
             }
             Event::Stopping => {
                 f.write_str("stopping: players, servers, services, master; once more to end at once")
+            }
+            Event::Applied { started, removed } => {
+                let parts = [("started", started), ("removed", removed)];
+                let parts = parts.into_iter().filter(|(_, nodes)| !nodes.is_empty());
+                let parts: Vec<String> =
+                    parts.map(|(what, nodes)| format!("{what}: {}", names(nodes))).collect();
+                write!(f, "deploy.json has changed; {}", parts.join("; "))
             }
             Event::Killing { nodes, asked } => {
                 let why = if *asked { "asked twice" } else { "not gone in time" };

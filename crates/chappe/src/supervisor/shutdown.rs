@@ -2,6 +2,7 @@
 
 use super::{Event, Order, Supervisor};
 use crate::signals::Signals;
+use chappe_deploy::NodeEntry;
 use chappe_wire::Role;
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -41,21 +42,21 @@ impl Supervisor {
 
     async fn leave_in_stages(&self, began: Instant) {
         for (roles, until) in STAGES {
-            let of_stage = self.nodes.iter().filter(|entry| roles.contains(&entry.role));
-            let ids: Vec<i64> = of_stage.map(|entry| entry.id).collect();
+            let of_stage = |entry: &&NodeEntry| roles.contains(&entry.role);
+            let ids: Vec<i64> = self.nodes.borrow().iter().filter(of_stage).map(|entry| entry.id).collect();
             self.order(&ids, Order::Leave);
             let _ = timeout_at(began + until, self.until_gone(&ids)).await;
         }
     }
 
-    fn order(&self, ids: &[i64], order: Order) {
+    pub(super) fn order(&self, ids: &[i64], order: Order) {
         let orders = self.orders.borrow();
         for sender in ids.iter().filter_map(|id| orders.get(id)) {
             sender.send_replace(order);
         }
     }
 
-    async fn until_gone(&self, ids: &[i64]) {
+    pub(super) async fn until_gone(&self, ids: &[i64]) {
         loop {
             let changed = self.changed.notified();
             if !ids.iter().any(|id| self.kept.borrow().contains(id)) {

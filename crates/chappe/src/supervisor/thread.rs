@@ -39,7 +39,7 @@ impl Threads {
         let (ready, is_ready) = oneshot::channel();
         let (ended, mut end) = oneshot::channel();
         let (app, deploy, entry) = (self.app.clone(), self.deploy.clone(), entry.clone());
-        let (link, prefix) = (self.link_of(&entry), output.prefix(entry.id).to_owned());
+        let (link, prefix) = (self.link_of(&entry), output.prefix(entry.id));
         let live = move || {
             logging::set_prefix(prefix);
             let on_ready = move || {
