@@ -53,7 +53,8 @@ fn new_life(run_dir: &Path, id: i64) -> u64 {
     life
 }
 
-fn declared(deploy: &Deploy) -> Declared {
+/// What deploy.json declares.
+pub(crate) fn declared(deploy: &Deploy) -> Declared {
     let node = |entry: &NodeEntry| (NodeId(entry.id), entry.role, entry.node_type.clone());
     Declared {
         nodes: deploy.nodes.iter().map(node).collect(),

@@ -5,27 +5,57 @@ use chappe_link::Link;
 use chappe_link::local::LocalLink;
 use chappe_link::nats::{Credentials, NatsLink, NatsOptions, Tls};
 use chappe_link::nearest::NearestLink;
+use chappe_node::control::Declare;
+use chappe_wire::NodeId;
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// Who nodes are to the NATS servers, before what deploy.json says: a secret need not stand in a file.
 const USER: &str = "CHAPPE_NATS_USER";
 const PASSWORD: &str = "CHAPPE_NATS_PASSWORD";
 const TOKEN: &str = "CHAPPE_NATS_TOKEN";
 
-/// The link of one node.
+/// On which machine each node runs, as deploy.json says now.
+#[derive(Clone, Default)]
+pub(crate) struct Hosts(Arc<RwLock<BTreeMap<NodeId, String>>>);
+
+impl Hosts {
+    pub(crate) fn of(deploy: &Deploy) -> Hosts {
+        Hosts(Arc::new(RwLock::new(hosts(deploy).into_iter().collect())))
+    }
+
+    /// From now on they run there.
+    pub(crate) fn learn(&self, declare: &Declare) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = declare.hosts.iter().cloned().collect();
+    }
+
+    fn are_one(&self, a: NodeId, b: NodeId) -> bool {
+        let hosts = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        hosts.get(&a) == hosts.get(&b)
+    }
+}
+
+/// The nodes that have a host.
+pub(crate) fn hosts(deploy: &Deploy) -> Vec<(NodeId, String)> {
+    let host = |node: &NodeEntry| Some((NodeId(node.id), node.host.clone()?));
+    deploy.nodes.iter().filter_map(host).collect()
+}
+
+/// The link of one node; peers on a machine of their own are looked up in `hosts` when they are dialled.
 ///
 /// # Errors
 /// What is wrong with the engine's credentials.
 pub(crate) fn of_node(
-    deploy: &Arc<Deploy>,
+    deploy: &Deploy,
     entry: &NodeEntry,
     local: LocalLink,
+    hosts: &Hosts,
 ) -> Result<Arc<dyn Link + Send + Sync>, String> {
     let Some(far) = nats(deploy)? else { return Ok(Arc::new(local)) };
-    let (deploy, me) = (deploy.clone(), entry.id);
+    let (hosts, me) = (hosts.clone(), NodeId(entry.id));
     // What is not in the file, as a tool, is never dialled.
-    let is_near = move |node: chappe_wire::NodeId| deploy.share_host(me, node.0);
+    let is_near = move |node| hosts.are_one(me, node);
     Ok(Arc::new(NearestLink::new(Arc::new(local), Arc::new(far), is_near)))
 }
 

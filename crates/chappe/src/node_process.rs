@@ -1,13 +1,15 @@
 //! One node, from its deploy entry to its end.
 
 use crate::app::{App, ModError};
-use crate::config::node_config;
+use crate::config::{self, node_config};
 use crate::exit::{self, CommandError};
+use crate::links::{self, Hosts};
 use crate::python;
 use crate::roles::{Part, SetupError};
 use crate::{secrets, store};
 use chappe_deploy::{Deploy, NodeEntry};
 use chappe_link::Link;
+use chappe_node::control::Declare;
 use chappe_node::{Beats, Config, Node, NodeError, State, run_blocking};
 use chappe_wire::secret::Secrets;
 use chappe_wire::{NodeId, Role};
@@ -21,6 +23,16 @@ use tokio::time::timeout;
 /// How long a node that is ready waits for the master's word that it is, before it says so all the same.
 const HEARD: Duration = Duration::from_secs(1);
 
+/// What one life of a node has from the process that it runs in.
+pub(crate) struct Life {
+    /// How it reaches others.
+    pub(crate) link: Arc<dyn Link + Send + Sync>,
+    /// Which of them are near.
+    pub(crate) hosts: Hosts,
+    /// Becomes true when it is to leave.
+    pub(crate) stop: watch::Receiver<bool>,
+}
+
 /// Runs a node on the current thread until `stop` becomes true or it has to end. `on_ready` is called when the
 /// node is routable.
 ///
@@ -31,8 +43,7 @@ pub(crate) fn run(
     app: &App,
     deploy: &Deploy,
     entry: &NodeEntry,
-    link: Arc<dyn Link + Send + Sync>,
-    stop: watch::Receiver<bool>,
+    Life { link, hosts, stop }: Life,
     on_ready: impl FnOnce() + 'static,
 ) -> Result<(), CommandError> {
     let secrets = Arc::new(secrets::of_cluster(deploy)?);
@@ -52,6 +63,7 @@ pub(crate) fn run(
         config.secrets = secrets;
         run_blocking(|| async {
             let node = Node::new(config);
+            node.on_declare(move |declare| hosts.learn(declare));
             tokio::task::spawn_local(stop_when_asked(node.clone(), stop));
             tokio::task::spawn_local(tell_ready(node.clone(), on_ready));
             let part = Part::attach(app, deploy, entry, &node, store, token);
@@ -73,6 +85,20 @@ pub(crate) fn run(
         true => CommandError::Mod(error),
         false => CommandError::Node(error),
     })
+}
+
+/// What `deploy` declares, with the modules that mods declare.
+///
+/// # Errors
+/// A mod whose modules cannot be told.
+pub(crate) fn declare(app: &App, deploy: &Deploy) -> Result<Declare, ModError> {
+    let mut declared = config::declared(deploy);
+    if let Some(host) = app.mod_host() {
+        for dir in deploy.nodes.iter().flat_map(|node| &node.mods) {
+            declared.modules.extend(host.declared_modules(dir)?);
+        }
+    }
+    Ok(Declare { declared, hosts: links::hosts(deploy) })
 }
 
 /// The settings of a node, with the modules that mods declare.

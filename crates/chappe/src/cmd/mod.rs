@@ -1,6 +1,7 @@
 //! The command line: one file a command.
 
 mod announce;
+mod apply;
 mod call;
 mod check;
 mod client;
@@ -88,6 +89,7 @@ enum Command {
     Stop(stop::Args),
     Drain(drain::Args),
     Roll(roll::Args),
+    Apply(apply::Args),
     Mod(mods::Args),
     Client(client::Args),
     Bench(bench::Args),
@@ -134,6 +136,7 @@ pub(crate) fn run(app: App, args: impl IntoIterator<Item = OsString>) -> ExitCod
         Command::Stop(args) => stop::run(&context, &args),
         Command::Drain(args) => drain::run(&context, &args),
         Command::Roll(args) => roll::run(&context, &args),
+        Command::Apply(args) => apply::run(&context, &args),
         Command::Mod(args) => mods::run(&context, args),
         Command::Client(args) => client::run(&context, args),
         Command::Bench(args) => bench::run(args, &context.app, context.json),
@@ -181,6 +184,18 @@ impl Context {
             return Err(CommandError::Io { what: "cannot run the Python package", source: command.exec() });
         }
         Err(CommandError::Usage(format!("`chappe {name}` {}", python::needed())))
+    }
+
+    /// Becomes the Python package, which knows what mods declare, when entries have `mods` and this program cannot tell.
+    fn hand_to_mods(&self, deploy: &Deploy) -> Result<(), CommandError> {
+        let has_mods = deploy.nodes.iter().any(|entry| !entry.mods.is_empty());
+        if !has_mods || self.app.mod_host().is_some() || std::env::var_os(HANDED_OVER).is_some() {
+            return Ok(());
+        }
+        let Some([program, first @ ..]) = python::program() else { return Ok(()) };
+        let mut command = process::Command::new(program);
+        command.args(first).args(&self.args).env(HANDED_OVER, "1");
+        Err(CommandError::Io { what: "cannot run the Python package", source: command.exec() })
     }
 
     /// Prints `json` for a program, or the lines of `text` for a person.

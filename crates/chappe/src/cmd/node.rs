@@ -2,8 +2,9 @@
 
 use super::{Context, DeployFile};
 use crate::exit::{self, CommandError};
+use crate::links::{self, Hosts};
 use crate::supervisor::READY_LINE;
-use crate::{links, node_process, orphan, python, secrets, signals};
+use crate::{node_process, orphan, python, secrets, signals};
 use chappe_deploy::NodeEntry;
 use chappe_link::local::LocalLink;
 use chappe_wire::Role;
@@ -55,8 +56,11 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CommandError> {
         deploy.create_run_dir().map_err(CommandError::io("the directory of the cluster's sockets"))?;
     let stop = signals::asked_to_leave().map_err(CommandError::io("cannot listen to signals"))?;
     let ready = ready_line(context, entry);
-    let link = links::of_node(&deploy, entry, LocalLink::new(run_dir)).map_err(CommandError::Usage)?;
-    node_process::run(&context.app, &deploy, entry, link, stop, move || super::say(&ready))
+    let hosts = Hosts::of(&deploy);
+    let link =
+        links::of_node(&deploy, entry, LocalLink::new(run_dir), &hosts).map_err(CommandError::Usage)?;
+    let life = node_process::Life { link, hosts, stop };
+    node_process::run(&context.app, &deploy, entry, life, move || super::say(&ready))
 }
 
 fn ready_line(context: &Context, entry: &NodeEntry) -> String {

@@ -6,7 +6,7 @@ use crate::exit::CommandError;
 use crate::tool;
 use chappe_deploy::Deploy;
 use chappe_node::State;
-use chappe_node::control_tool::NodeInfo;
+use chappe_node::control_tool::{Drained, NodeInfo};
 use chappe_wire::{Reason, Role};
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -44,20 +44,16 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CommandError> {
     let mut moved = 0;
     for (at, node) in nodes.iter().enumerate() {
         let began = Instant::now();
-        let drained = drain(&deploy, node.id, args.how, true)?;
+        let drained = start_anew(&deploy, node, args.how)?;
         moved += drained.moved;
-        let life = wait_until_back(&deploy, node)?;
         let (id, took, count) = (node.id, began.elapsed(), nodes.len());
-        context.print(
-            &json!({"event": "restarted", "node": id.0, "incarnation": life, "moved": drained.moved}),
-            || {
-                format!(
-                    "{} of {count}: node {id} is back after {took:.1?}; {} players moved",
-                    at + 1,
-                    drained.moved
-                )
-            },
-        );
+        context.print(&json!({"event": "restarted", "node": id.0, "moved": drained.moved}), || {
+            format!(
+                "{} of {count}: node {id} is back after {took:.1?}; {} players moved",
+                at + 1,
+                drained.moved
+            )
+        });
     }
     let count = nodes.len();
     context.print(&json!({"ok": true, "nodes": count, "moved": moved}), || {
@@ -66,21 +62,36 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// Waits for the next life of a node; which one it is.
-fn wait_until_back(deploy: &Deploy, before: &NodeInfo) -> Result<u64, CommandError> {
+/// Drains a node, and waits until its next life is ready.
+pub(super) fn start_anew(deploy: &Deploy, node: &NodeInfo, how: How) -> Result<Drained, CommandError> {
+    let drained = drain(deploy, node.id, how, true)?;
+    wait_for(deploy, &[node.id.0], |now| now.incarnation != node.incarnation && now.state == State::Ready)?;
+    Ok(drained)
+}
+
+/// Waits until these nodes are as wanted.
+pub(super) fn wait_for(
+    deploy: &Deploy,
+    ids: &[i64],
+    is_wanted: impl Fn(&NodeInfo) -> bool,
+) -> Result<(), CommandError> {
     let deadline = Instant::now() + BACK;
-    let is_back = |node: &NodeInfo| {
-        node.id == before.id && node.incarnation != before.incarnation && node.state == State::Ready
-    };
-    while Instant::now() < deadline {
-        if let Some(node) = nodes(deploy)?.into_iter().find(is_back) {
-            return Ok(node.incarnation);
+    let mut left = ids.to_vec();
+    while !left.is_empty() {
+        let nodes = nodes(deploy)?;
+        left.retain(|id| !nodes.iter().any(|node| node.id.0 == *id && is_wanted(node)));
+        if left.is_empty() {
+            break;
+        }
+        if Instant::now() >= deadline {
+            let missing = left.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
+            let message =
+                format!("not ready after {BACK:?}: node {missing}; the others were left as they are");
+            return Err(CommandError::Outcome { reason: Reason::NotReady, message });
         }
         std::thread::sleep(LOOK);
     }
-    let message =
-        format!("node {} was not ready again after {BACK:?}; the others were left as they are", before.id);
-    Err(CommandError::Outcome { reason: Reason::NotReady, message })
+    Ok(())
 }
 
 fn nodes(deploy: &Deploy) -> Result<Vec<NodeInfo>, CommandError> {

@@ -28,7 +28,7 @@ pub(crate) enum Ask {
     Plan,
     /// Go by the file from now on: start the nodes that do not run. Those that it no longer has run on.
     Start,
-    /// Keep these no longer; only such as the file no longer has.
+    /// Keep these no longer; only such as the file no longer has on this machine.
     Forget(Vec<i64>),
 }
 
@@ -137,7 +137,7 @@ impl Supervisor {
         match asked {
             Ask::Plan => Ok(Answer::Plan(self.change_to(&after)?)),
             Ask::Start => self.apply(after).map(Answer::Done),
-            Ask::Forget(ids) => Ok(Answer::Done(self.forget(&after, ids).await)),
+            Ask::Forget(ids) => self.forget(&after, ids).await.map(Answer::Done),
         }
     }
 
@@ -187,14 +187,16 @@ impl Supervisor {
         Ok(change.added)
     }
 
-    async fn forget(&self, after: &Deploy, ids: Vec<i64>) -> Vec<i64> {
-        let ids: Vec<i64> = ids.into_iter().filter(|id| after.node(*id).is_none()).collect();
+    async fn forget(&self, after: &Deploy, ids: Vec<i64>) -> Result<Vec<i64>, String> {
+        let here = self.here(after)?;
+        let is_gone = |id: &i64| here.iter().all(|entry| entry.id != *id);
+        let ids: Vec<i64> = ids.into_iter().filter(is_gone).collect();
         self.order(&ids, Order::Leave);
         if timeout(LEAVE, self.until_gone(&ids)).await.is_err() {
             self.order(&ids, Order::Kill);
         }
         self.nodes.borrow_mut().retain(|entry| !ids.contains(&entry.id));
-        ids
+        Ok(ids)
     }
 }
 

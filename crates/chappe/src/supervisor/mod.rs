@@ -15,7 +15,7 @@ mod thread;
 
 use crate::exit::{self, CommandError};
 use crate::signals::Signals;
-pub(crate) use asks::{Answer, Ask, ask};
+pub(crate) use asks::{Answer, Ask, ask, unchangeable};
 use backoff::Backoff;
 use chappe_deploy::{Deploy, NodeEntry};
 use chappe_wire::Role;

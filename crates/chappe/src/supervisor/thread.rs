@@ -3,6 +3,8 @@
 use super::door::Door;
 use super::{End, Order, Output};
 use crate::app::App;
+use crate::links::Hosts;
+use crate::node_process::Life;
 use crate::{logging, node_process};
 use chappe_deploy::{Deploy, NodeEntry};
 use chappe_link::Link;
@@ -46,7 +48,8 @@ impl Threads {
                 // Nobody waits any more when the node is to be killed.
                 let _ = ready.send(());
             };
-            let _ = ended.send(node_process::run(&app, &deploy, &entry, link, asked, on_ready));
+            let life = Life { link, hosts: Hosts::default(), stop: asked };
+            let _ = ended.send(node_process::run(&app, &deploy, &entry, life, on_ready));
         };
         let thread = std::thread::Builder::new().name("chappe-node".into()).spawn(live);
         if let Err(error) = thread {

@@ -130,15 +130,16 @@ impl Process {
         kill(self.0, signal).expect("it is there");
     }
 
+    /// Whether it is there. One that nobody has reaped is not.
+    pub(crate) fn is_alive(self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0)).ok();
+        stat.is_some_and(|text| !text.rsplit(')').next().is_some_and(|rest| rest.starts_with(" Z")))
+    }
+
     /// Waits until it is gone. One that nobody has reaped is.
     pub(crate) fn gone(self) {
-        let stat = format!("/proc/{}/stat", self.0);
         let began = Instant::now();
-        let is_there = || {
-            let state = std::fs::read_to_string(&stat).ok();
-            state.is_some_and(|text| !text.rsplit(')').next().is_some_and(|rest| rest.starts_with(" Z")))
-        };
-        while is_there() {
+        while self.is_alive() {
             assert!(began.elapsed() < PATIENCE, "process {} stays", self.0);
             std::thread::sleep(Duration::from_millis(5));
         }
