@@ -30,6 +30,7 @@ mod bench;
 mod cmd;
 mod config;
 mod exit;
+mod last_report;
 mod links;
 mod logging;
 mod node_process;

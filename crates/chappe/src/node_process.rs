@@ -3,6 +3,7 @@
 use crate::app::{App, ModError};
 use crate::config::{self, node_config};
 use crate::exit::{self, CommandError};
+use crate::last_report;
 use crate::links::{self, Hosts};
 use crate::python;
 use crate::roles::{Part, SetupError};
@@ -71,6 +72,7 @@ pub(crate) fn run(
                 part.set_up(app, deploy, entry, node).await.map_err(told)
             });
             let ended = ended.await;
+            last_report::leave(&node);
             wants_restart.set(node.wants_restart());
             ended
         })

@@ -148,10 +148,6 @@ impl Game for Watched {
         self.0.lost.load(Relaxed)
     }
 
-    fn can_lose_proxies(&self) -> bool {
-        true
-    }
-
     fn say(&self, line: &str) {
         say(line);
     }

@@ -90,8 +90,6 @@ pub trait Game {
     fn work(&self) -> u64;
     /// How many sessions were lost so far.
     fn sessions_lost(&self) -> u64;
-    /// Whether it can do without what a proxy knows that is lost with its host.
-    fn can_lose_proxies(&self) -> bool;
     /// Tells whoever watches.
     fn say(&self, line: &str);
 }
@@ -185,10 +183,8 @@ fn one(hosts: &Hosts, fault: Fault, rng: &Rng, game: &dyn Game) -> Result<(Strin
             // Where the one master is, everybody else would be lost.
             let is_long = fault == Fault::CutLong;
             let has = |host: usize, role| hosts.nodes_of(host).any(|entry| entry.role == role);
-            let may_lose = |host: usize| {
-                !has(host, Role::Master) && (game.can_lose_proxies() || !has(host, Role::Proxy))
-            };
-            let open: Vec<usize> = (0..hosts.count()).filter(|host| !is_long || may_lose(*host)).collect();
+            let open: Vec<usize> =
+                (0..hosts.count()).filter(|host| !is_long || !has(*host, Role::Master)).collect();
             let host = *rng.pick(&open).ok_or("there is no host to cut off")?;
             let length = if is_long { loss * 2 } else { loss.mul_f64(0.4) };
             let name = hosts.name(host).to_owned();

@@ -21,6 +21,9 @@ const COMMAND: Duration = Duration::from_secs(20);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// Tells nodes where to leave their counters when they end.
+const LAST_REPORTS: &str = "CHAPPE_LAST_REPORTS";
+
 /// What is to run.
 pub struct Plan {
     /// The hosts' names.
@@ -63,6 +66,7 @@ impl Hosts {
     /// What could not be done.
     pub fn start(ground: Arc<Ground>, plan: &Plan, within: Duration) -> Result<Hosts, String> {
         let deploy = with_addresses(&ground, plan)?;
+        std::fs::create_dir(ground.dir().join("reports")).map_err(told("a directory for reports"))?;
         let mut hosts = Vec::new();
         for (number, name) in plan.hosts.iter().enumerate() {
             let dir = ground.dir().join(name);
@@ -97,6 +101,7 @@ impl Hosts {
         for number in 0..self.hosts.len() {
             let mut command = self.ground.place(number)?.command(&self.commands.program);
             let host = &mut self.hosts[number];
+            command.env(LAST_REPORTS, self.ground.dir().join("reports"));
             command.arg("up").arg(&host.deploy.path).args(["--host", &host.name]);
             host.up = Some(self.ground.keepers.start(&command, Signal::SIGTERM, &host.log)?);
         }
@@ -157,6 +162,15 @@ impl Hosts {
     pub fn deploy(&self) -> &Arc<Deploy> {
         let master = self.hosts.iter().find(|host| host.nodes().any(|entry| entry.role == Role::Master));
         &master.unwrap_or(&self.hosts[0]).deploy
+    }
+
+    /// What nodes that ended, and were not killed, have left of their counters.
+    #[must_use]
+    pub fn last_reports(&self) -> Vec<Value> {
+        let files = std::fs::read_dir(self.ground.dir().join("reports")).into_iter().flatten().flatten();
+        let files =
+            files.map(|file| file.path()).filter(|path| path.extension().is_some_and(|kind| kind == "json"));
+        files.filter_map(|path| serde_json::from_slice(&std::fs::read(path).ok()?).ok()).collect()
     }
 
     /// The commands that look into it.
@@ -221,6 +235,7 @@ impl Hosts {
         // What evicts a node ends its process; whoever started it by hand does so again.
         let again = "while :; do \"$@\" & node=$!; trap 'kill $node; wait $node; exit 0' TERM; wait $node; sleep 0.2; done";
         let mut command = self.ground.place(number)?.command("sh");
+        command.env(LAST_REPORTS, self.ground.dir().join("reports"));
         command.args(["-c", again, "sh"]).arg(&self.commands.program);
         command.arg("node").arg(&host.deploy.path).arg(node.to_string());
         let stray = self.ground.keepers.start(&command, Signal::SIGTERM, &host.log)?;

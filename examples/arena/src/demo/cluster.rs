@@ -1,7 +1,7 @@
 //! The demo's own cluster: a copy of deploy.json with free ports, run by the supervisor.
 
 use chappe::control_tool::{NodeInfo, Reports, ReportsQuery};
-use chappe::{NodeId, Role, State, ask_master};
+use chappe::{NodeId, Report, Role, State, ask_master};
 use chappe_deploy::Deploy;
 use chappe_hosts::{Ground, Hosts, Plan};
 use chappe_link::local::LocalLink;
@@ -159,6 +159,12 @@ impl Cluster {
             all.left = more.left;
         }
         Ok(all)
+    }
+
+    /// The counters of lives that have ended, and were not killed.
+    pub(crate) fn ended(&self) -> Vec<Report> {
+        let left = self.hosts().map(|hosts| hosts.last_reports()).unwrap_or_default();
+        left.into_iter().filter_map(|report| serde_json::from_value(report).ok()).collect()
     }
 
     /// Kills a node's process as `kill -9` does; its id.

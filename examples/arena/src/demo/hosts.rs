@@ -82,11 +82,6 @@ impl Game for Playing {
         self.0.lost()
     }
 
-    fn can_lose_proxies(&self) -> bool {
-        // Part of the account.
-        false
-    }
-
     fn say(&self, line: &str) {
         say(line);
     }

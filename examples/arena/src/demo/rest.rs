@@ -4,7 +4,8 @@ use super::account::{Books, Counts};
 use super::cluster::Cluster;
 use super::watch::Watch;
 use chappe::control_tool::Reports;
-use chappe::{NodeId, Reason, Row};
+use chappe::{NodeId, Reason, Report, Row};
+use std::collections::BTreeSet;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -25,7 +26,7 @@ pub(crate) fn books(cluster: &Cluster, watch: &Watch) -> Result<(Books, Vec<Stri
     let since = Instant::now();
     let (mut before, mut still) = (None, 0);
     loop {
-        let reports = cluster.reports()?;
+        let mut reports = cluster.reports()?;
         let is_complete = reports.missing.is_empty() && reports.reports.len() == cluster.deploy.nodes.len();
         let now = moving(&reports);
         let is_still = is_complete && before.as_ref() == Some(&now) && !waits(cluster, &reports);
@@ -38,6 +39,10 @@ pub(crate) fn books(cluster: &Cluster, watch: &Watch) -> Result<(Books, Vec<Stri
             if is_late {
                 faults.push(format!("the cluster did not come to rest within {REST:?}"));
             }
+            let lives: BTreeSet<_> = reports.reports.iter().map(life).collect();
+            reports
+                .reports
+                .extend(cluster.ended().into_iter().filter(|report| !lives.contains(&life(report))));
             faults
                 .extend(reports.missing.iter().map(|(node, why)| format!("no report of node {node}: {why}")));
             faults.extend(NEVER.iter().filter_map(|name| {
@@ -57,6 +62,10 @@ pub(crate) fn books(cluster: &Cluster, watch: &Watch) -> Result<(Books, Vec<Stri
         }
         sleep(LOOK);
     }
+}
+
+fn life(report: &Report) -> (NodeId, u64) {
+    (report.node, report.incarnation)
 }
 
 type Moving = Vec<(NodeId, Counts, Counts, Vec<(u8, Reason, u64)>)>;
