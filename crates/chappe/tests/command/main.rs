@@ -5,3 +5,4 @@ mod check;
 mod processes;
 mod store;
 mod support;
+mod units;
