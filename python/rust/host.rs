@@ -1,6 +1,7 @@
 //! The command `chappe` inside an interpreter: nodes with mods run in this process.
 
 use crate::node::Node;
+use chappe::deploy::SecretOf;
 use chappe::{ModError, ModHost, ModNode};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -45,6 +46,12 @@ impl ModHost for Host {
                 entry.set_item("ip", on.entry.ip.as_str())?;
                 entry.set_item("port", on.entry.port)?;
                 entry.set_item("http_port", on.entry.http_port)?;
+                // Where it cannot be read the master says no, and that is in the log.
+                let token = on.deploy.secrets(SecretOf::Control, |name| std::env::var(name).ok());
+                entry.set_item(
+                    "control_token",
+                    token.ok().as_ref().and_then(|found| found.secrets.to_show()),
+                )?;
                 self.python.call_method1(py, "load", (node, entry)).map(drop)
             };
             load().map_err(|error| mod_error(py, &error))

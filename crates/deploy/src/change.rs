@@ -50,6 +50,8 @@ impl Change {
             ("timing", before.timing != after.timing),
             ("measure", before.measure != after.measure),
             ("notifications", before.notifications != after.notifications),
+            ("open_metrics", before.open_metrics != after.open_metrics),
+            ("secrets", before.secret_files.paths() != after.secret_files.paths()),
         ];
         let differing = |(key, differs): (&str, bool)| differs.then(|| key.to_owned());
         change.settings = settings.into_iter().filter_map(differing).collect();
@@ -116,11 +118,14 @@ mod tests {
         );
         let after = deploy(
             r#"{"master": {"serverid": 1, "port": 8000}, "lobby": [{"serverid": 2, "num": 3}],
-                "game": [{"serverid": 10}], "limits": {"players": 9}}"#,
+                "game": [{"serverid": 10}], "limits": {"players": 9}, "secret_file": "secret"}"#,
         );
         let change = Change::between(&before, &after);
         assert_eq!((change.added, change.removed, change.changed), (vec![4, 10], vec![9], vec![1]));
-        assert_eq!((change.settings, change.fixed), (vec!["limits".to_owned()], Vec::<String>::new()));
+        assert_eq!(
+            (change.settings.join(" "), change.fixed),
+            ("limits secrets".to_owned(), Vec::<String>::new())
+        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A deploy.json that was read and found right.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::engine::Engine;
@@ -13,7 +14,7 @@ use crate::store::Named;
 
 /// What a deploy.json says, checked: there is a master, ids are unique, no two nodes of a host listen on one port, the
 /// directories of all mods are there (spec/apollo.md section 5).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Deploy {
     /// The cluster's name: `cluster`, or the file's stem, or its directory's name for a file `deploy.json`.
@@ -51,6 +52,16 @@ pub struct Deploy {
     pub(crate) secret_files: SecretFiles,
     /// The file with its symbolic links resolved: what tells one cluster on a machine from another.
     pub(crate) canonical: PathBuf,
+}
+
+/// Which file it is, and not what stands there: keys that are for mods alone may hold passwords.
+impl fmt::Debug for Deploy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Deploy")
+            .field("cluster", &self.cluster)
+            .field("file", &self.file)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Deploy {

@@ -1,5 +1,6 @@
 //! What carries messages between machines: the key `engine`.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::entry::resolve;
@@ -8,7 +9,7 @@ use crate::field::{Field, Fields};
 use crate::report::Report;
 
 /// The `engine` object: NATS servers, who the cluster's nodes are to them, and certificates.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Engine {
     /// `nats`: the servers, as `nats://host:port` or `tls://host:port`; one that answers is enough.
@@ -85,6 +86,23 @@ impl Engine {
             credentials: credentials(&fields, dir, report),
             tls: fields.find("tls").and_then(|tls| EngineTls::read(&tls, dir, report)),
         })
+    }
+}
+
+/// Without the passwords that an address may carry.
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let public = |server: &String| match server.split_once("://") {
+            Some((scheme, rest)) => {
+                format!("{scheme}://{}", rest.rsplit_once('@').map_or(rest, |(_, host)| host))
+            }
+            None => "?".to_owned(),
+        };
+        f.debug_struct("Engine")
+            .field("nats", &self.nats.iter().map(public).collect::<Vec<_>>())
+            .field("credentials", &self.credentials)
+            .field("tls", &self.tls)
+            .finish()
     }
 }
 
@@ -165,7 +183,10 @@ mod tests {
 
     #[test]
     fn a_secret_in_the_file_is_warned_of() {
-        assert!(parse(r#"{"nats": ["nats://amy:secret@a:4222"]}"#).unwrap().1.contains("a secret in a file"));
+        let (engine, warned) = parse(r#"{"nats": ["nats://amy:hush@hush@a:4222"]}"#).unwrap();
+        assert!(warned.contains("a secret in a file"));
+        let debug = format!("{:?}", engine.unwrap());
+        assert!(debug.contains("nats://a:4222") && !debug.contains("hush"), "{debug}");
     }
 
     #[test]

@@ -54,6 +54,11 @@ impl SecretFiles {
         };
         SecretFiles { cluster: file(SecretOf::Cluster), control: file(SecretOf::Control) }
     }
+
+    /// The files, wherever they are named.
+    pub(crate) fn paths(&self) -> [Option<&Path>; 2] {
+        [&self.cluster, &self.control].map(|named| named.as_ref().map(|(path, _)| path.as_path()))
+    }
 }
 
 /// Secrets that were read, and what is odd about where they stand.

@@ -20,7 +20,7 @@ const ANSWERING: &[u8] = b"chappe 1 answering side\0";
 /// The secrets that hold in one place, or none: nothing is proved then.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secrets {
-    keys: Vec<Box<[u8]>>,
+    keys: Vec<Box<str>>,
     admits_strangers: bool,
 }
 
@@ -57,7 +57,7 @@ impl Secrets {
                 _ if line.starts_with('#') => {}
                 NONE => secrets.admits_strangers = true,
                 _ if line.len() < SHORTEST_SECRET => return Err(SecretError::TooShort { line: at + 1 }),
-                _ => secrets.keys.push(line.as_bytes().into()),
+                _ => secrets.keys.push(line.into()),
             }
         }
         match secrets.keys.len() {
@@ -81,7 +81,14 @@ impl Secrets {
     pub fn contain(&self, shown: &[u8]) -> bool {
         let shown = Sha256::digest(shown);
         // All are compared: which one it is does not show either.
-        self.keys.iter().fold(false, |found, key| found | bool::from(Sha256::digest(key).ct_eq(&shown)))
+        self.keys
+            .iter()
+            .fold(false, |found, key| found | bool::from(Sha256::digest(key.as_bytes()).ct_eq(&shown)))
+    }
+
+    /// The one that is shown where it is not proved but said, as a token; whoever asks must not tell it further.
+    pub fn to_show(&self) -> Option<&str> {
+        self.keys.first().map(AsRef::as_ref)
     }
 
     /// What the dialling side of a handshake shows: a proof for each secret, the first one's first.
@@ -92,7 +99,7 @@ impl Secrets {
     /// What the answering side shows in return: by the secret that both have, if there is one.
     pub(crate) fn answer(&self, transcript: &[u8], shown: &[Proof]) -> Option<Proof> {
         let shown = &shown[..shown.len().min(MOST_SECRETS)];
-        let is_shown = |key: &[u8]| shown.iter().any(|shown| is_proof(key, DIALLING, transcript, shown));
+        let is_shown = |key: &str| shown.iter().any(|shown| is_proof(key, DIALLING, transcript, shown));
         let known = self.keys.iter().find(|key| is_shown(key));
         known.map(|key| proof(key, ANSWERING, transcript))
     }
@@ -127,18 +134,18 @@ impl fmt::Debug for Proof {
 #[serde(transparent)]
 pub struct Nonce(#[serde(with = "serde_bytes")] pub [u8; 32]);
 
-fn proof(key: &[u8], side: &[u8], transcript: &[u8]) -> Proof {
+fn proof(key: &str, side: &[u8], transcript: &[u8]) -> Proof {
     Proof(mac(key, side, transcript).finalize().into_bytes().to_vec())
 }
 
-fn is_proof(key: &[u8], side: &[u8], transcript: &[u8], shown: &Proof) -> bool {
+fn is_proof(key: &str, side: &[u8], transcript: &[u8], shown: &Proof) -> bool {
     mac(key, side, transcript).verify_slice(&shown.0).is_ok()
 }
 
-fn mac(key: &[u8], side: &[u8], transcript: &[u8]) -> Hmac<Sha256> {
+fn mac(key: &str, side: &[u8], transcript: &[u8]) -> Hmac<Sha256> {
     // The key is the secret's digest, whatever the secret's length: padded to a block it is taken as it is.
     let mut block = [0; 64];
-    block[..32].copy_from_slice(&Sha256::digest(key));
+    block[..32].copy_from_slice(&Sha256::digest(key.as_bytes()));
     let mut mac = Hmac::<Sha256>::new(&block.into());
     mac.update(side);
     mac.update(transcript);

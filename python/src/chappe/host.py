@@ -58,6 +58,7 @@ class Host:
         logs.start()
         http = (entry["ip"], entry["http_port"]) if entry["http_port"] else None
         self.runtime = runtime = Runtime(node, Path(entry["deploy"]), http)
+        runtime.control_token = entry["control_token"]
         runtime.install()
         runtime.load([Path(directory) for directory in entry["mods"]])
         node.on_leave(runtime.leave)

@@ -4,7 +4,9 @@ use super::{Event, Launch, Order, Supervisor};
 use crate::exit::CommandError;
 use chappe_deploy::{Change, Deploy, NodeEntry};
 use serde::{Deserialize, Serialize};
+use std::fs::Permissions;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -99,6 +101,8 @@ impl Door {
         // One that was killed has left it behind.
         let _ = std::fs::remove_file(&path);
         let listener = UnixListener::bind(&path).map_err(CommandError::io("the supervisor's socket"))?;
+        let own = Permissions::from_mode(0o600);
+        std::fs::set_permissions(&path, own).map_err(CommandError::io("the supervisor's socket"))?;
         Ok(Door { listener, path })
     }
 }

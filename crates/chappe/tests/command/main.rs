@@ -2,7 +2,14 @@
 
 mod apply;
 mod check;
+#[path = "../../../link/tests/server/mod.rs"]
+#[allow(dead_code, missing_docs, reason = "other tests use the rest")]
+mod nats;
+#[path = "../../../store/tests/stores/server.rs"]
+#[allow(dead_code, clippy::unwrap_used, reason = "other tests use the rest")]
+mod postgres;
 mod processes;
+mod secrets;
 mod store;
 mod support;
 mod units;

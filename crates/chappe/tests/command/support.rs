@@ -114,7 +114,11 @@ fn subdirs(dir: &Path) -> Vec<PathBuf> {
 /// The command, without what the environment may say about it.
 pub(crate) fn chappe() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_chappe"));
-    for name in ["RUST_LOG", "CLICOLOR_FORCE", "CHAPPE_SUPERVISOR", "CHAPPE_HANDED_OVER", "CHAPPE_STORE"] {
+    for name in ["RUST_LOG", "CLICOLOR_FORCE"] {
+        command.env_remove(name);
+    }
+    let ours = |name: &std::ffi::OsString| name.to_str().is_some_and(|name| name.starts_with("CHAPPE_"));
+    for name in std::env::vars_os().map(|(name, _)| name).filter(ours) {
         command.env_remove(name);
     }
     command.stdin(Stdio::null()).env("CHAPPE_PYTHON", "no-such-python");
@@ -124,6 +128,12 @@ pub(crate) fn chappe() -> Command {
 /// A process that is not ours to wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Process(Pid);
+
+impl std::fmt::Display for Process {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 impl Process {
     pub(crate) fn signal(self, signal: Signal) {
@@ -173,6 +183,11 @@ impl Up {
             self.seen.push(event);
         }
         (status, self.seen.clone())
+    }
+
+    /// Its own process, beside those of the nodes.
+    pub(crate) fn process(&self) -> Process {
+        Process(Pid::from_raw(self.child.id().cast_signed()))
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

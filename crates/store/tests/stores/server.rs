@@ -84,6 +84,12 @@ impl Server {
         self.url(name)
     }
 
+    /// Where its socket stands.
+    #[allow(dead_code, reason = "the tests of the command ask for it")]
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
     fn url(&self, schema: &str) -> String {
         let dir = self.dir.path().display();
         format!("host={dir} user=chappe dbname=postgres options='-c search_path={schema}'")

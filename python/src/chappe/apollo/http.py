@@ -109,13 +109,17 @@ class HttpPort:
         return Request
 
 
-def post(call: str, address: tuple[str, int], url: str, body: bytes) -> None:
-    """POSTs ``body`` from a thread of its own; an error, and an answer that is none of 2xx, is logged under ``call``."""
+def post(call: str, address: tuple[str, int], url: str, body: bytes, token: str | None = None) -> None:
+    """POSTs ``body`` from a thread of its own; an error, and an answer that is none of 2xx, is logged under ``call``.
+    ``token`` is shown as a bearer token."""
+    headers = {"Content-Type": "application/json"}
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token}"
 
     def run() -> None:
         connection = http.client.HTTPConnection(*address, timeout=ANSWER)
         try:
-            connection.request("POST", "/" + url.lstrip("/"), body, {"Content-Type": "application/json"})
+            connection.request("POST", "/" + url.lstrip("/"), body, headers)
             answer = connection.getresponse()
             if not 200 <= answer.status < 300:
                 log.warning("%s: %s answers %s: %.200s", call, url, answer.status, answer.read(200).decode(errors="replace"))

@@ -50,6 +50,8 @@ class Runtime(BaseRuntime):
         self._seen_modules: set[str] = set()
         self._http = http
         self._http_port: HttpPort | None = None
+        self.control_token: str | None = None
+        """What the master's HTTP port wants to be shown."""
         self.peers = Peers(self)
         self.online = Online(self)
         self._players = Players(self)
@@ -163,7 +165,7 @@ class Runtime(BaseRuntime):
         if not entry.get(key):
             return self.warn_of(f"{call}: node {server} has no `{key}` in deploy.json")
         data = body if isinstance(body, bytes) else str(body).encode("utf-8")
-        post(call, (entry["ip"], entry[key]), url, data)
+        post(call, (entry["ip"], entry[key]), url, data, self.control_token if key == "port" else None)
 
     def _written(self) -> dict[str, Any]:
         found = mods.lenient_json(self.deploy.read_text("utf-8-sig"))
