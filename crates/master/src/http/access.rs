@@ -2,6 +2,7 @@
 
 use super::Answer;
 use axum::http::{HeaderMap, StatusCode, header};
+use chappe_node::Stats;
 use chappe_wire::secret::Secrets;
 
 /// Who may use the control port.
@@ -36,11 +37,10 @@ pub(super) enum Refused {
 }
 
 impl Refused {
-    /// What it is counted as.
-    pub(super) fn counter(self) -> &'static str {
+    pub(super) fn count(self, stats: &Stats) {
         match self {
-            Refused::NoToken => "http_without_token",
-            Refused::WrongToken => "http_wrong_token",
+            Refused::NoToken => stats.count("http_without_token"),
+            Refused::WrongToken => stats.count("http_wrong_token"),
         }
     }
 

@@ -94,7 +94,7 @@ impl Port {
         let (head, body) = request.into_parts();
         let path = head.uri.path().to_owned();
         if let Err(refused) = self.access.check(&path, &head.headers) {
-            self.node.stats().count(refused.counter());
+            refused.count(self.node.stats());
             return refused.answer().into();
         }
         let body = match timeout(BODY_TIME, to_bytes(body, BODY)).await {
