@@ -62,7 +62,7 @@ fn an_alert_or_a_page_waits_for_a_metric_that_never_comes() {
         );
     }
     for (place, text) in texts {
-        let (metrics, incidents) = (words(&text, "chappe_"), labels(&text, "name=\""));
+        let (metrics, incidents) = (words(&text, "chappe_"), labels(&text));
         for metric in metrics {
             assert!(known.metrics.contains(&metric), "{place} names {metric}");
         }
@@ -102,11 +102,10 @@ struct Known {
 
 impl Known {
     fn collect() -> Known {
-        let mut known = Known::default();
+        let (mut known, mut own) = (Known::default(), BTreeSet::new());
         for file in SOURCES.iter().flat_map(|dir| sources(&root().join(dir))) {
             let text = fs::read_to_string(&file).unwrap();
             let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
-            let is_published = file.ends_with("http/metrics.rs");
             for call in ["count(", "count_many(", "gauge(", "named.insert(", "refused("] {
                 let names = code.split(call).skip(1).filter_map(|rest| rest.trim_start().strip_prefix('"'));
                 known.counters.extend(
@@ -116,12 +115,16 @@ impl Known {
                         .map(str::to_owned),
                 );
             }
-            if is_published {
-                known.metrics.extend(words(code, "chappe_"));
-                // The lists of those that get a metric of their own.
-                for list in code.split("const ").skip(1).filter_map(|rest| rest.split(';').nth(1)) {
-                    let own = literals(list).into_iter().filter(|text| is_name(text));
-                    known.metrics.extend(own.map(|name| format!("chappe_{name}")));
+            if file.ends_with("nats/stats.rs") && code.contains("fn named") {
+                let fields = code.split("\ncounters! {").nth(1).unwrap().split("\n}").next().unwrap();
+                let fields = fields.lines().map(str::trim).filter(|line| is_name(line));
+                known.counters.extend(fields.map(|name| format!("nats_{name}")));
+            }
+            if file.ends_with("http/metrics.rs") {
+                known.metrics.extend(literals(code).iter().flat_map(|text| words(text, "chappe_")));
+                for (counted, published) in code.split("\nconst ").skip(1).flat_map(tables) {
+                    own.insert(counted);
+                    known.metrics.insert(format!("chappe_{published}"));
                 }
             }
             for (at, _) in code.match_indices("tracing::warn!(").chain(code.match_indices("tracing::error!("))
@@ -140,8 +143,7 @@ impl Known {
             }
         }
         // Those with a metric of their own are no incidents.
-        let own: Vec<&str> = known.metrics.iter().filter_map(|name| name.strip_prefix("chappe_")).collect();
-        known.counters.retain(|name| !own.contains(&name.as_str()));
+        known.counters.retain(|name| !own.contains(name));
         known
     }
 
@@ -152,6 +154,17 @@ impl Known {
     fn has(&self, name: &str) -> bool {
         self.counters.contains(name) || self.metrics.contains(name) || self.lines.contains(name)
     }
+}
+
+/// The rows of a constant that lists names: as counted, and as published, which stands behind it where it is another.
+fn tables(constant: &str) -> Vec<(String, String)> {
+    let list = constant.split_once("= [").map_or("", |(_, list)| list.split("];").next().unwrap());
+    let rows: Vec<Vec<String>> = match list.contains('(') {
+        true => list.split('(').filter(|row| row.trim_start().starts_with('"')).map(literals).collect(),
+        false => literals(list).into_iter().map(|name| vec![name]).collect(),
+    };
+    let rows = rows.into_iter().filter(|row| is_name(&row[0]));
+    rows.map(|row| (row[0].clone(), row[usize::from(row.len() > 3)].clone())).collect()
 }
 
 /// A log line as a page names it: what changes from line to line is `...`. `None` for one that is all of it.
@@ -224,9 +237,10 @@ fn words(text: &str, start: &str) -> BTreeSet<String> {
     words.filter(|word| !word.ends_with('_') && !CRATES.contains(word)).map(str::to_owned).collect()
 }
 
-/// The values in quotes behind `start`, alternatives one by one.
-fn labels(text: &str, start: &str) -> BTreeSet<String> {
-    let values = text.split(start).skip(1).filter_map(|rest| rest.split('"').next());
+/// The values of the label `name`, alternatives one by one.
+fn labels(text: &str) -> BTreeSet<String> {
+    let values = text.split("name=").skip(1).map(|rest| rest.trim_start_matches('~'));
+    let values = values.filter_map(|rest| rest.strip_prefix('"')?.split('"').next());
     values.flat_map(|value| value.split('|')).filter(|name| is_name(name)).map(str::to_owned).collect()
 }
 
