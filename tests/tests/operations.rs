@@ -122,9 +122,9 @@ impl Known {
             }
             if file.ends_with("http/metrics.rs") {
                 known.metrics.extend(literals(code).iter().flat_map(|text| words(text, "chappe_")));
-                for (counted, published) in code.split("\nconst ").skip(1).flat_map(tables) {
-                    own.insert(counted);
-                    known.metrics.insert(format!("chappe_{published}"));
+                for name in code.split("\nconst ").skip(1).flat_map(listed) {
+                    own.insert(name.strip_suffix("_total").unwrap_or(&name).to_owned());
+                    known.metrics.insert(format!("chappe_{name}"));
                 }
             }
             for (at, _) in code.match_indices("tracing::warn!(").chain(code.match_indices("tracing::error!("))
@@ -156,15 +156,14 @@ impl Known {
     }
 }
 
-/// The rows of a constant that lists names: as counted, and as published, which stands behind it where it is another.
-fn tables(constant: &str) -> Vec<(String, String)> {
+/// The names in a constant that lists them, alone or each as the first of its row.
+fn listed(constant: &str) -> Vec<String> {
     let list = constant.split_once("= [").map_or("", |(_, list)| list.split("];").next().unwrap());
-    let rows: Vec<Vec<String>> = match list.contains('(') {
-        true => list.split('(').filter(|row| row.trim_start().starts_with('"')).map(literals).collect(),
-        false => literals(list).into_iter().map(|name| vec![name]).collect(),
+    let names: Vec<String> = match list.contains('(') {
+        true => list.split('(').filter_map(|row| literals(row).into_iter().next()).collect(),
+        false => literals(list),
     };
-    let rows = rows.into_iter().filter(|row| is_name(&row[0]));
-    rows.map(|row| (row[0].clone(), row[usize::from(row.len() > 3)].clone())).collect()
+    names.into_iter().filter(|name| is_name(name)).collect()
 }
 
 /// A log line as a page names it: what changes from line to line is `...`. `None` for one that is all of it.
