@@ -8,7 +8,7 @@ PYTHON := $(CURDIR)/$(VENV)/bin/python
 PACKAGE := pyproject.toml Cargo.toml Cargo.lock $(shell find crates python/Cargo.toml python/rust python/src \
 	-name '*.rs' -o -name '*.toml' -o -name '*.py' -o -name '*.pyi')
 
-.PHONY: demo test packages lint unit deny vectors python fuzz demo-short chaos chaos-short test-cluster test-cluster-short bench bench-nats bench-python bench-notify clean
+.PHONY: demo test packages lint unit deny vectors python fuzz demo-short chaos chaos-short test-cluster test-cluster-short bench bench-nats bench-python bench-notify bench-scale clean
 
 ## Builds everything, plays the arena with 200 bots for 20 s, and prints what became of every message. Two of its nodes
 ## and two of its players run mods in Python.
@@ -130,6 +130,11 @@ bench-notify:
 	$(CARGO) build --release --locked -p chappe
 	target/release/chappe bench notify --runs 3 --dir target $(BENCH_ARGS)
 	target/release/chappe bench notify --plain --runs 3 --dir target
+
+## How cost grows with nodes and players: real nodes in one thread on virtual time. Prints tables and draws the chart of
+## docs/en/scale.md. Some minutes; in short (`BENCH_ARGS="--nodes 10,30 --players 1000"`) a few seconds.
+bench-scale:
+	$(CARGO) run --release --locked -p chappe-bench-scale -- --chart docs/images/scale.svg --json docs/images/scale.json $(BENCH_ARGS)
 
 clean:
 	$(CARGO) clean

@@ -34,6 +34,7 @@ mod last_report;
 mod links;
 mod logging;
 mod node_process;
+mod open_files;
 mod orphan;
 mod python;
 mod roles;

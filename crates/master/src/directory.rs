@@ -7,7 +7,7 @@
 use chappe_node::control::{Entered, Left, PlayerInfo, Session};
 use chappe_wire::{NodeId, Reason};
 use rustc_hash::FxHashMap;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 /// Epochs are the wall clock's milliseconds, shifted: room for a million logins in each.
@@ -22,6 +22,10 @@ pub(crate) struct Directory {
     uid_of: FxHashMap<u64, u64>,
     /// Players on a server and on their way to it.
     loads: FxHashMap<NodeId, usize>,
+    /// Players who stand on a server, and sessions of a proxy.
+    standing: FxHashMap<NodeId, usize>,
+    /// Since when who is on the way, in the order of time; also some who no longer are. So nobody else is looked at.
+    on_the_way: VecDeque<(Duration, u64)>,
     last_epoch: u64,
 }
 
@@ -163,15 +167,17 @@ impl Directory {
 
     /// Forgets what was on its way for too long.
     pub(crate) fn expire(&mut self, now: Duration) {
-        let due = |entry: &&Entry| {
-            (entry.going.is_some() || entry.session.server.is_none())
-                && now.saturating_sub(entry.since) >= ON_THE_WAY
-        };
-        let stale: Vec<Entry> = self.by_uid.values().filter(due).copied().collect();
-        for entry in stale {
-            self.remove(entry.session.uid);
-            if entry.session.server.is_some() {
-                self.insert(Entry { going: None, ..entry });
+        while let Some((since, uid)) = self.on_the_way.front().copied() {
+            let entry = self.by_uid(uid).filter(|entry| entry.since == since && entry.is_on_the_way());
+            if entry.is_some() && now.saturating_sub(since) < ON_THE_WAY {
+                return;
+            }
+            self.on_the_way.pop_front();
+            if let Some(entry) = entry {
+                self.remove(uid);
+                if entry.session.server.is_some() {
+                    self.insert(Entry { going: None, ..entry });
+                }
             }
         }
     }
@@ -209,14 +215,7 @@ impl Directory {
 
     /// How many players stand on each server, and how many sessions each proxy holds.
     pub(crate) fn players_by_node(&self) -> BTreeMap<NodeId, usize> {
-        let mut players = BTreeMap::new();
-        for Entry { session, .. } in self.by_uid.values() {
-            *players.entry(session.proxy).or_default() += 1;
-            if let Some(server) = session.server {
-                *players.entry(server).or_default() += 1;
-            }
-        }
-        players
+        self.standing.iter().map(|(node, players)| (*node, *players)).collect()
     }
 
     /// Where a player is. One who has entered no server yet counts as offline.
@@ -247,8 +246,12 @@ impl Directory {
     }
 
     fn insert(&mut self, entry: Entry) {
-        for server in entry.occupies() {
-            *self.loads.entry(server).or_default() += 1;
+        entry.occupies().for_each(|server| *self.loads.entry(server).or_default() += 1);
+        entry.stands().for_each(|node| *self.standing.entry(node).or_default() += 1);
+        if entry.is_on_the_way() {
+            // At the end, but for one that was put back as it was.
+            let at = self.on_the_way.partition_point(|(since, _)| *since <= entry.since);
+            self.on_the_way.insert(at, (entry.since, entry.session.uid));
         }
         self.uid_of.insert(entry.session.epoch, entry.session.uid);
         self.by_uid.insert(entry.session.uid, entry);
@@ -257,13 +260,16 @@ impl Directory {
     fn remove(&mut self, uid: u64) {
         let Some(entry) = self.by_uid.remove(&uid) else { return };
         self.uid_of.remove(&entry.session.epoch);
-        for server in entry.occupies() {
-            if let Some(load) = self.loads.get_mut(&server) {
-                *load -= 1;
-                if *load == 0 {
-                    self.loads.remove(&server);
-                }
-            }
+        entry.occupies().for_each(|server| take_one(&mut self.loads, server));
+        entry.stands().for_each(|node| take_one(&mut self.standing, node));
+    }
+}
+
+fn take_one(counts: &mut FxHashMap<NodeId, usize>, node: NodeId) {
+    if let Some(count) = counts.get_mut(&node) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(&node);
         }
     }
 }
@@ -272,6 +278,14 @@ impl Entry {
     fn occupies(&self) -> impl Iterator<Item = NodeId> + use<> {
         let server = self.session.server;
         server.into_iter().chain(self.going.filter(|going| Some(*going) != server))
+    }
+
+    fn stands(&self) -> impl Iterator<Item = NodeId> + use<> {
+        [self.session.proxy].into_iter().chain(self.session.server)
+    }
+
+    fn is_on_the_way(&self) -> bool {
+        self.going.is_some() || self.session.server.is_none()
     }
 }
 

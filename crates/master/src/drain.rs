@@ -66,16 +66,17 @@ impl Master {
     /// Sends everyone on a node elsewhere until nobody is left, or the time is up. Returns how many have gone, and how many
     /// are there still.
     async fn empty(&self, node: &Member, deadline: Instant) -> (usize, usize) {
-        let at_first = self.sessions_on(node.id).len();
+        let here = || self.0.directory.borrow().load(node.id);
+        let at_first = here();
         let mut sent_at: Option<Instant> = None;
         loop {
-            let here = self.sessions_on(node.id);
-            if here.is_empty() || Instant::now() >= deadline || !self.is_up(node) {
-                return (at_first.saturating_sub(here.len()), here.len());
+            let here = here();
+            if here == 0 || Instant::now() >= deadline || !self.is_up(node) {
+                return (at_first.saturating_sub(here), here);
             }
             if sent_at.is_none_or(|at| at.elapsed() >= AGAIN) {
                 sent_at = Some(Instant::now());
-                for session in &here {
+                for session in &self.sessions_on(node.id) {
                     if let Some(target) = self.refuge(node) {
                         self.send_on(session, node.id, &target, String::new());
                     }

@@ -194,12 +194,10 @@ impl Master {
         }
         let node = &self.0.node;
         node.apply_view(change.clone());
-        let joined: Vec<NodeId> = self.0.membership.borrow().joined().collect();
-        for id in joined.into_iter().filter(|id| Some(*id) != except) {
-            if !node.tell(id, control::NODE, "view", &change) {
-                self.0.behind.borrow_mut().insert(id);
-            }
-        }
+        let mut joined: Vec<NodeId> = self.0.membership.borrow().joined().collect();
+        joined.retain(|id| Some(*id) != except);
+        let untold = node.tell_each(joined, control::NODE, "view", &change);
+        self.0.behind.borrow_mut().extend(untold);
     }
 
     /// Tells everything to those who have missed something.
@@ -208,14 +206,11 @@ impl Master {
         if behind.is_empty() {
             return;
         }
-        let joined: Vec<NodeId> = self.0.membership.borrow().joined().collect();
-        let everyone = self.everyone();
-        for id in joined.into_iter().filter(|id| behind.contains(id)) {
-            if !self.0.node.tell(id, control::NODE, "view", &everyone) {
-                self.0.behind.borrow_mut().insert(id);
-            }
-            self.tell_declared(id);
-        }
+        let mut joined: Vec<NodeId> = self.0.membership.borrow().joined().collect();
+        joined.retain(|id| behind.contains(id));
+        let untold = self.0.node.tell_each(joined.iter().copied(), control::NODE, "view", &self.everyone());
+        self.0.behind.borrow_mut().extend(untold);
+        joined.into_iter().for_each(|id| self.tell_declared(id));
     }
 
     fn everyone(&self) -> ViewChange {

@@ -191,7 +191,8 @@ impl Master {
 
     /// Runs `request` now, or when all sessions are known; with `false` when too many wait for that.
     pub fn when_recovered(&self, request: impl FnOnce(bool) + 'static) {
-        if !self.is_recovering() {
+        // The flag spares each login the look at all members.
+        if !self.0.was_recovering.get() || !self.is_recovering() {
             return request(true);
         }
         if self.0.held.borrow().len() >= HELD {

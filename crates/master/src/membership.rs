@@ -71,13 +71,18 @@ impl Membership {
     ) -> Result<ViewChange, Reason> {
         self.admits(member.id, member.incarnation)?;
         let mut change = ViewChange::default();
-        if let Some(older) = self.members.remove(&member.id)
-            && older.member.incarnation < member.incarnation
+        let (older, newer) = (self.members.remove(&member.id), Tracked::new(member, now, None));
+        if let Some(older) = &older
+            && older.member.incarnation < newer.member.incarnation
         {
-            self.remember(member.id, older.member.incarnation);
+            self.remember(older.member.id, older.member.incarnation);
         }
-        change.members.push(member.clone());
-        self.members.insert(member.id, Tracked::new(member, now, None));
+        // Of one that others told of everybody knows: told again, a restart would cost a message for each pair of nodes.
+        let is_known = |older: &Tracked| older.told_at.is_some() && older.seen() == newer.seen();
+        if !older.as_ref().is_some_and(is_known) {
+            change.members.push(newer.seen());
+        }
+        self.members.insert(newer.member.id, newer);
         for told in known {
             let is_node = !matches!(told.role, Role::Master | Role::Tool);
             let has_ended = self.ended.get(&told.id).is_some_and(|ended| *ended >= told.incarnation);

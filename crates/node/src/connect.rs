@@ -171,13 +171,22 @@ impl Inner {
 
     /// Keeps a connection to every node that this one is to dial.
     pub(crate) fn dial_members(self: &Rc<Self>) {
-        let members: Vec<Member> = self.view.borrow().members().cloned().collect();
-        for member in members {
-            let connected = self.peers.borrow().get(&member.id).is_some_and(|peer| peer.is_connected());
-            if !connected && self.dials(&member) && self.dialing.borrow_mut().insert(member.id) {
-                tokio::task::spawn_local(Rc::clone(self).dial(member));
-            }
+        let wanted: Vec<Member> = {
+            let view = self.view.borrow();
+            view.members().filter(|member| self.is_to_dial(member)).cloned().collect()
+        };
+        wanted.iter().for_each(|member| self.dial_member(member));
+    }
+
+    /// As [`Inner::dial_members`], for a member that is new or has changed.
+    pub(crate) fn dial_member(self: &Rc<Self>, member: &Member) {
+        if self.is_to_dial(member) && self.dialing.borrow_mut().insert(member.id) {
+            tokio::task::spawn_local(Rc::clone(self).dial(member.clone()));
         }
+    }
+
+    fn is_to_dial(&self, member: &Member) -> bool {
+        self.dials(member) && !self.is_connected(member.id)
     }
 
     /// Of two nodes the one with the larger id dials; everyone dials the master, which has a loop of its own.
@@ -262,7 +271,7 @@ impl Inner {
             }
         };
         peer.attach(conn.clone());
-        self.mark_peers();
+        self.mark_peer(&peer);
         if hello.purpose == Purpose::Messages {
             self.mark_dirty(&peer);
             self.link_changed.notify_waiters();

@@ -259,7 +259,12 @@ impl Inner {
         if changed.is_empty() {
             return;
         }
-        self.mark_peers();
+        for change in &changed {
+            let (Changed::Member(_, member) | Changed::Gone(member)) = change;
+            if let Some(peer) = self.peers.borrow().get(&member.id) {
+                self.mark_peer(peer);
+            }
+        }
         for change in &changed {
             self.note_life(change);
             if let Changed::Gone(member) = change
@@ -275,7 +280,9 @@ impl Inner {
             let hooks = self.on_view.borrow().clone();
             hooks.iter().for_each(|hook| self.guarded(&"on_view", || hook(change)));
         }
+        // It tells of all servers each time, so it is not made for nobody.
         if self.config.role == Role::Service
+            && self.is_heard("UpdateServerStatusEvent")
             && changed.iter().any(|change| matches!(change, Changed::Member(_, member) | Changed::Gone(member) if member.role.is_server()))
         {
             let statuses: BTreeMap<String, &str> = {
@@ -285,10 +292,19 @@ impl Inner {
             };
             Node(self.clone()).raise("UpdateServerStatusEvent", &statuses);
         }
-        self.dial_members();
+        for change in &changed {
+            if let Changed::Member(_, member) = change {
+                self.dial_member(member);
+            }
+        }
         self.retry_waiting();
         // Whoever waits for the connections of the view as it was looks again.
         self.link_changed.notify_waiters();
+    }
+
+    fn is_heard(&self, engine_event: &str) -> bool {
+        let topic = crate::listeners::topic(crate::ENGINE_NAMESPACE, crate::ENGINE_SYSTEM, engine_event);
+        self.listeners.borrow_mut().of(&topic).is_some()
     }
 
     /// Remembers which lives are over: others were told so, and must not hear of them again.

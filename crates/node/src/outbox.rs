@@ -40,14 +40,12 @@ impl Inner {
         self.post(id, envelope)
     }
 
-    /// Brings up to date what senders see of the peers.
-    pub(crate) fn mark_peers(&self) {
+    /// Brings up to date what senders see of a peer.
+    pub(crate) fn mark_peer(&self, peer: &Peer) {
         let view = self.view.borrow();
-        for peer in self.peers.borrow().values() {
-            let member = view.member(peer.id).filter(|member| member.incarnation == peer.incarnation);
-            let takes = member.filter(|member| matches!(member.state, State::Ready | State::Draining));
-            peer.takes_as.set(takes.map(|member| member.role));
-        }
+        let member = view.member(peer.id).filter(|member| member.incarnation == peer.incarnation);
+        let takes = member.filter(|member| matches!(member.state, State::Ready | State::Draining));
+        peer.takes_as.set(takes.map(|member| member.role));
     }
 
     /// As [`Inner::post`], unless that life of the node is gone.

@@ -17,6 +17,8 @@ const TELL_AFTER: usize = 1024;
 const INTERNAL_ROOM: usize = 1 << 20;
 /// Room that an emptied queue keeps.
 const KEEP: usize = 256 * 1024;
+/// Room that it keeps when nothing was queued for a while: with a thousand peers the other adds up.
+const KEEP_AT_REST: usize = 4 * 1024;
 
 /// Refusals that are remembered for receipts that are asked for late.
 const REFUSALS: usize = 1024;
@@ -47,6 +49,8 @@ pub(crate) struct Peer {
     acked: Cell<u32>,
     /// Its role, while the view says that messages may go to it: what a sender looks at instead of the view.
     pub(crate) takes_as: Cell<Option<Role>>,
+    /// Something was queued since [`Peer::rest`].
+    was_used: Cell<bool>,
     /// In the list of peers to flush.
     pub(crate) dirty: Cell<bool>,
     /// It is for heartbeats, and for nothing else.
@@ -79,6 +83,7 @@ impl Peer {
             refusals: RefCell::default(),
             acked: Cell::new(0),
             takes_as: Cell::new(None),
+            was_used: Cell::new(false),
             dirty: Cell::new(false),
             is_pulse: false,
             blocked: Cell::new(false),
@@ -132,6 +137,7 @@ impl Peer {
         let mut ledger = self.ledger.borrow_mut();
         let (seq, ack) = (ledger.send(row), ledger.ack());
         write_frame(out.tail(128), seq, ack, body);
+        self.was_used.set(true);
         self.pair.sent.count(row);
         Ok(Ticket { peer: self.number, seq })
     }
@@ -215,6 +221,13 @@ impl Peer {
             return Flushed::All;
         }
         Flushed::Blocked(conn.clone())
+    }
+
+    /// Gives the queue's memory back if nothing was queued since this was last called.
+    pub(crate) fn rest(&self) {
+        if !self.was_used.replace(false) {
+            self.out.borrow_mut().shrink(KEEP_AT_REST);
+        }
     }
 
     /// Ends the connection and the account. Returns false when that was done before.

@@ -17,6 +17,9 @@ use tokio::time::sleep_until;
 /// The loop makes a turn at least this often, so that an idle node is not taken for a stuck one.
 const IDLE_TURN: Duration = Duration::from_millis(500);
 
+/// Queues that nothing was put into for so long give their memory back.
+const REST: Duration = Duration::from_secs(1);
+
 /// What sends a node's heartbeats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Beats {
@@ -242,21 +245,35 @@ impl Node {
         method: &str,
         data: &T,
     ) -> bool {
-        match chappe_wire::value::encode(data) {
-            Ok(payload) => self.0.tell(to, module, method, &payload),
-            Err(error) => {
-                tracing::error!(module, method, %error, "a message of the runtime's cannot be sent");
-                false
-            }
-        }
+        self.tell_each([to], module, method, data).is_empty()
+    }
+
+    /// As [`Node::tell`] for several nodes: encoded once. Returns those for whom it was not queued.
+    pub fn tell_each<T: serde::Serialize>(
+        &self,
+        to: impl IntoIterator<Item = chappe_wire::NodeId>,
+        module: &str,
+        method: &str,
+        data: &T,
+    ) -> Vec<chappe_wire::NodeId> {
+        let payload = chappe_wire::value::encode(data).inspect_err(|error| {
+            tracing::error!(module, method, %error, "a message of the runtime's cannot be sent");
+        });
+        let is_queued = |id| payload.as_ref().is_ok_and(|payload| self.0.tell(id, module, method, payload));
+        to.into_iter().filter(|id| !is_queued(*id)).collect()
     }
 }
 
 impl Inner {
     /// Deadlines, acknowledgements that found no frame to ride on, and the idle turn.
     async fn housekeeping(self: Rc<Self>) {
+        let mut rested = Duration::ZERO;
         loop {
             let now = self.clock.now();
+            if now - rested >= REST {
+                rested = now;
+                self.peers.borrow().values().for_each(|peer| peer.rest());
+            }
             self.progress.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             self.expire_requests(now);
             self.expire_held(now);

@@ -1,7 +1,7 @@
 //! The membership view, and where an address leads.
 
 use chappe_wire::{NodeId, Reason, Role};
-use rustc_hash::{FxHashMap, FxHasher};
+use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::hash::Hasher;
@@ -171,12 +171,8 @@ impl View {
             }
         }
         if change.full {
-            let missing: Vec<NodeId> = self
-                .members
-                .keys()
-                .filter(|id| !change.members.iter().any(|member| member.id == **id))
-                .copied()
-                .collect();
+            let told: FxHashSet<NodeId> = change.members.iter().map(|member| member.id).collect();
+            let missing: Vec<NodeId> = self.members.keys().filter(|id| !told.contains(id)).copied().collect();
             changed.extend(missing.iter().filter_map(|id| self.members.remove(id)).map(Changed::Gone));
         }
         for member in change.members {

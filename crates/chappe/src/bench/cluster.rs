@@ -131,7 +131,7 @@ pub(super) fn with_proxy<T>(
     with: &Programs,
     drive: impl AsyncFnOnce(String, [u32; 2]) -> BenchResult<T>,
 ) -> BenchResult<T> {
-    raise_file_limit();
+    crate::open_files::raise_limit();
     let dir = tempfile::tempdir()?;
     let link: SharedLink = Arc::new(LocalLink::new(dir.path()));
     std::thread::spawn(move || run_blocking(|| master(link)));
@@ -161,15 +161,6 @@ pub(super) fn spawn(own: &[OsString], what: &str, dir: &Path, args: &[&str]) -> 
     }
 }
 
-/// Two sockets for each of ten thousand clients are more than the usual soft limit.
-pub(super) fn raise_file_limit() {
-    use nix::sys::resource::{Resource, getrlimit, setrlimit};
-    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
-        // Without it fewer clients connect, and the measurement says so.
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
-    }
-}
-
 async fn ready(node: &Node, peers: usize) {
     let is_ready = |index| {
         node.with_view(|view| view.member(peer_id(index)).is_some_and(|peer| peer.state == State::Ready))
@@ -182,7 +173,7 @@ async fn ready(node: &Node, peers: usize) {
 /// Runs a peer process until the measurement ends.
 pub(super) fn peer(args: &PeerArgs) -> BenchResult<()> {
     let link: SharedLink = Arc::new(LocalLink::new(&args.dir));
-    raise_file_limit();
+    crate::open_files::raise_limit();
     Ok(run_blocking(|| async move {
         match args.part {
             Part::Service => serve(args.index, link).await,

@@ -134,7 +134,7 @@ struct Events {
 }
 
 pub(super) fn run(with: &Programs, args: &Args, json: bool) -> BenchResult<()> {
-    super::cluster::raise_file_limit();
+    crate::open_files::raise_limit();
     let most = args.in_flight.iter().copied().max().unwrap_or(0);
     let wants_postgres = !args.plain && (!args.alone || args.store.contains(&StoreName::Postgres));
     let postgres = if wants_postgres { Postgres::start(&args.dir, most)? } else { None };

@@ -136,6 +136,21 @@ fn a_login_whose_proxy_gave_up_is_forgotten() {
 }
 
 #[test]
+fn each_tick_would_look_at_everyone_who_is_online() {
+    let mut directory = Directory::default();
+    for uid in 0..10_000 {
+        directory.grant(NOW, (uid, 100 + uid), PROXY, LOBBY).unwrap();
+        if uid != 5_000 {
+            directory.entered(NOW, PROXY, &entered(uid, 100 + uid, LOBBY));
+        }
+    }
+    directory.expire(NOW);
+    assert_eq!(directory.on_the_way.front(), Some(&(NOW, 5_000)), "those before have arrived");
+    directory.expire(NOW + ON_THE_WAY);
+    assert_eq!((directory.len(), directory.on_the_way.len()), (9_999, 0), "nobody is left to look at");
+}
+
+#[test]
 fn loads_add_up_after_any_course_of_things() {
     // A small linear congruential generator: the same course each time.
     let mut seed = 7u64;
@@ -167,5 +182,14 @@ fn loads_add_up_after_any_course_of_things() {
         let loads: usize = servers.iter().map(|server| directory.load(*server)).sum();
         assert_eq!(placed, loads, "at step {step}");
         assert_eq!(directory.uid_of.len(), directory.by_uid.len(), "at step {step}");
+        let mut standing = BTreeMap::new();
+        for node in directory.after(None).flat_map(Entry::stands) {
+            *standing.entry(node).or_default() += 1;
+        }
+        assert_eq!(directory.players_by_node(), standing, "at step {step}");
+        let would_stay = |entry: &&Entry| {
+            entry.is_on_the_way() && !directory.on_the_way.contains(&(entry.since, entry.session.uid))
+        };
+        assert_eq!(directory.after(None).find(would_stay), None, "at step {step}");
     }
 }

@@ -167,3 +167,18 @@ fn a_restarted_master_takes_no_life_back_whose_end_others_were_told() {
     assert_eq!(membership.admits(NodeId(20), 8), Ok(()));
     assert_eq!(membership.admits(NodeId(21), 3), Ok(()));
 }
+
+#[test]
+fn a_restarted_master_would_tell_each_of_each_what_all_know() {
+    let mut membership = membership();
+    let known: Vec<Member> = (20..30).map(|id| lobby(id, 7)).collect();
+    let change = membership.join(secs(0), lobby(20, 7), known.clone()).unwrap();
+    assert_eq!(change.members.len(), 10, "nobody knew them here");
+    for id in 21..29 {
+        let change = membership.join(secs(1), lobby(id, 7), known.clone()).unwrap();
+        assert_eq!(change, ViewChange::default(), "{id}");
+    }
+    let other = member(29, Role::Lobby, State::Draining, 7);
+    let change = membership.join(secs(1), other.clone(), known).unwrap();
+    assert_eq!(change.members, [other], "it is not as it was told");
+}

@@ -2,7 +2,7 @@
 
 use super::game::Game;
 use crate::bench::BenchResult;
-use crate::bench::cluster::{MODULE, config, raise_file_limit, say_ready};
+use crate::bench::cluster::{MODULE, config, say_ready};
 use chappe_link::Link;
 use chappe_link::local::LocalLink;
 use chappe_master::Master;
@@ -54,7 +54,7 @@ pub(super) fn home(uid: u64, servers: usize) -> NodeId {
 /// Runs such a process until it is asked to end.
 pub(crate) fn peer(args: &PeerArgs) -> BenchResult<()> {
     let link: Arc<dyn Link + Send + Sync> = Arc::new(LocalLink::new(&args.dir));
-    raise_file_limit();
+    crate::open_files::raise_limit();
     if let Some(id) = args.game {
         return Ok(run_blocking(|| game(NodeId(id), link))?);
     }
