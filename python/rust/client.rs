@@ -2,13 +2,14 @@
 
 use crate::deliver::to_py;
 use crate::value::{In, Out};
-use chappe::client::{ClientError, ClientEvent, Login, Response};
+use chappe::client::{ClientError, ClientEvent, Login, Response, Tls};
 use chappe::{NodeId, Row, Value, value};
-use pyo3::exceptions::PyConnectionError;
+use pyo3::exceptions::{PyConnectionError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::future::Future;
 use std::io;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::runtime::{Builder, Handle};
@@ -38,19 +39,30 @@ pub(crate) struct Client {
 
 #[pymethods]
 impl Client {
-    /// Logs in at the proxy at `url` (ws://host:port) and waits until the player is on a server. ConnectionError
-    /// says why not.
+    /// Logs in at the proxy at `url` (ws://host:port, wss://host:port) and waits until the player is on a server.
+    /// ConnectionError says why not. `ca`, `cert` and `key` are PEM files: whose certificates are trusted in place of the
+    /// system's, and the player's own.
     #[new]
-    #[pyo3(signature = (url, uid, nickname = None, token = None))]
+    #[pyo3(signature = (url, uid, nickname = None, token = None, *, ca = None, cert = None, key = None))]
+    #[expect(clippy::too_many_arguments, reason = "they are named where it is called")]
     fn new(
         py: Python<'_>,
         url: String,
         uid: u64,
         nickname: Option<String>,
         token: Option<String>,
+        ca: Option<PathBuf>,
+        cert: Option<PathBuf>,
+        key: Option<PathBuf>,
     ) -> PyResult<Client> {
         let mut login = Login::new(uid);
         login.token = token;
+        login.tls = ca.map(|path| Tls::new().authority(path));
+        login.tls = match (cert, key) {
+            (Some(cert), Some(key)) => Some(login.tls.unwrap_or_default().certificate(cert, key)),
+            (None, None) => login.tls,
+            _ => return Err(PyValueError::new_err("cert and key belong together")),
+        };
         login.nickname = nickname.unwrap_or(login.nickname);
         py.detach(|| {
             let (runtime, alive) = start()?;

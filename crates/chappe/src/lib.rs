@@ -25,6 +25,7 @@
 //! store   where the master keeps what must survive          secrets  what nodes, tools and HTTP clients show
 //! ```
 
+mod access;
 mod app;
 mod bench;
 mod cmd;

@@ -24,7 +24,8 @@ thread_local! {
 pub(crate) fn start(filter: Option<&str>, as_json: bool) -> Result<(), String> {
     let from_env = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|filter| !filter.is_empty());
     let text = filter.map(str::to_owned).or(from_env).unwrap_or_else(|| DEFAULT.to_owned());
-    let filter = EnvFilter::try_new(&text).map_err(|error| format!("the log filter `{text}`: {error}"))?;
+    let filter = EnvFilter::try_new(without_frames(&text))
+        .map_err(|error| format!("the log filter `{text}`: {error}"))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(Prefixed);
     // Refused when there is a subscriber already: that of the program that this library is in.
     let _ = match as_json {
@@ -32,6 +33,16 @@ pub(crate) fn start(filter: Option<&str>, as_json: bool) -> Result<(), String> {
         false => builder.compact().with_timer(TimeOfDay).with_ansi(has_colors(&io::stderr())).try_init(),
     };
     Ok(())
+}
+
+/// The filter, but for what the WebSocket library says of each frame: the first one of a client has its login token in
+/// it, and no filter must bring that into a log.
+fn without_frames(filter: &str) -> String {
+    const LIBRARY: &str = "tungstenite";
+    let kept = filter.split(',').filter(|directive| !directive.trim_start().starts_with(LIBRARY));
+    let mut kept: Vec<&str> = kept.collect();
+    kept.push("tungstenite=info");
+    kept.join(",")
 }
 
 /// Sets what stands in front of the log lines of the current thread.

@@ -68,7 +68,8 @@ pub(crate) fn run(
             node.on_declare(move |declare| hosts.learn(declare));
             tokio::task::spawn_local(stop_when_asked(node.clone(), stop));
             tokio::task::spawn_local(tell_ready(node.clone(), on_ready));
-            let part = Part::attach(app, deploy, entry, &node, store, token);
+            let part = Part::attach(app, deploy, entry, &node, store, token)
+                .map_err(|error| NodeError::Setup { node: node.id(), why: told(error) })?;
             let ended = node.run(link, Beats::Thread, async |node| {
                 part.set_up(app, deploy, entry, node).await.map_err(told)
             });

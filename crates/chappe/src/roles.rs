@@ -1,5 +1,6 @@
 //! What a node does by its role: the built-in part, then the game's.
 
+use crate::access;
 use crate::app::{App, ModError, ModNode};
 use crate::config::notify_options;
 use chappe_deploy::{Deploy, NodeEntry};
@@ -46,6 +47,9 @@ impl From<String> for SetupError {
 
 impl Part {
     /// Registers what must be there before the node runs. `store` and `token`, of its HTTP port: the master's.
+    ///
+    /// # Errors
+    /// A proxy's certificates or login keys.
     pub(crate) fn attach(
         app: &App,
         deploy: &Deploy,
@@ -53,13 +57,13 @@ impl Part {
         node: &Node,
         store: Option<StoreClient>,
         token: Secrets,
-    ) -> Part {
+    ) -> Result<Part, SetupError> {
         let server = || {
             let server = Server::attach(node, notify_options(deploy));
             publish(&server);
             server
         };
-        match entry.role {
+        Ok(match entry.role {
             Role::Master => {
                 let master = Master::attach(node);
                 if let Some(store) = store {
@@ -67,9 +71,13 @@ impl Part {
                 }
                 Part::Master(master, server(), Access { token, open_metrics: deploy.open_metrics })
             }
-            Role::Proxy => Part::Proxy(Proxy::attach(node, app.proxy_options(proxy_options(deploy, entry)))),
+            Role::Proxy => {
+                let mut options = proxy_options(deploy, entry);
+                access::apply(deploy, &entry.access, &mut options)?;
+                Part::Proxy(Proxy::attach(node, app.proxy_options(options)))
+            }
             _ => Part::Game(server()),
-        }
+        })
     }
 
     /// Prepares a node that is connected and not routable yet: the game's setup for its type, then its ports.
@@ -99,6 +107,7 @@ impl Part {
             }
             Part::Proxy(proxy) => {
                 if let Some(address) = address(entry).await? {
+                    access::confirm(entry, proxy.options(), address.ip())?;
                     let listener = TcpListener::bind(address).await;
                     let listener =
                         listener.map_err(|error| format!("cannot listen on {address}: {error}"))?;

@@ -4,11 +4,13 @@ use crate::connection;
 use crate::error::ClientError;
 use crate::event::{ClientEvent, Received, unix_nanos};
 use crate::state::{Counts, Handler, Shared};
+use crate::tls::Tls;
 use bytes::Bytes;
 use chappe_wire::client::{FromClient, Names};
 use chappe_wire::value::{self, ValueError};
 use chappe_wire::{NodeId, PlayerId, Reason, Row};
 use serde::Serialize;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,22 +20,24 @@ const MESSAGE_BYTES: usize = 1 << 20;
 const LOGOUT: Duration = Duration::from_secs(10);
 
 /// Who a client is.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Login {
     /// The player.
     pub uid: u64,
-    /// What proves it, for a proxy that checks.
+    /// The login token that proves it, for a proxy that checks.
     pub token: Option<String>,
     /// The player's name.
     pub nickname: String,
     /// The largest data of one message, in bytes: 1 MiB.
     pub message_bytes: usize,
+    /// Whom to trust and what to show at `wss://`; none: as [`Tls::new`].
+    pub tls: Option<Tls>,
 }
 
 impl Login {
     /// The player `uid`, without a token, named after the uid.
     pub fn new(uid: u64) -> Login {
-        Login { uid, token: None, nickname: format!("player{uid}"), message_bytes: MESSAGE_BYTES }
+        Login { uid, token: None, nickname: format!("player{uid}"), message_bytes: MESSAGE_BYTES, tls: None }
     }
 
     /// With another name.
@@ -42,10 +46,24 @@ impl Login {
         self
     }
 
-    /// With a token.
+    /// With a login token. A reconnect sends it again, and the proxy asks for it only where the session is over.
     pub fn token(mut self, token: impl Into<String>) -> Login {
         self.token = Some(token.into());
         self
+    }
+
+    /// With other authorities than the system's, or a certificate of its own, at `wss://`.
+    pub fn tls(mut self, tls: Tls) -> Login {
+        self.tls = Some(tls);
+        self
+    }
+}
+
+/// Without the token.
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Login { uid, token, nickname, .. } = self;
+        write!(f, "Login(uid {uid}, {nickname:?}, {} token)", if token.is_some() { "with a" } else { "no" })
     }
 }
 
@@ -74,10 +92,10 @@ impl std::fmt::Debug for Client {
 }
 
 impl Client {
-    /// Logs in at the proxy at `url` (`ws://host:port`), and returns when the player is on a server.
+    /// Logs in at the proxy at `url` (`ws://host:port`, `wss://host:port`), and returns when the player is on a server.
     ///
     /// # Errors
-    /// [`ClientError::Unreachable`]; [`ClientError::Closed`] with the reason why the player is not let in.
+    /// [`ClientError::Unreachable`]; [`ClientError::Tls`]; [`ClientError::Closed`] with the reason why the player is not let in.
     pub async fn connect(url: impl Into<String>, login: Login) -> Result<Client, ClientError> {
         let shared = Shared::new();
         let (uid, message_bytes) = (login.uid, login.message_bytes);

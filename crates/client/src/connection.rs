@@ -4,6 +4,7 @@ use crate::client::Login;
 use crate::error::ClientError;
 use crate::event::{ClientEvent, Received};
 use crate::request::Response;
+use crate::socket::{self, Socket};
 use crate::state::{INBOX, Shared};
 use bytes::Bytes;
 use chappe_wire::Reason;
@@ -11,13 +12,8 @@ use chappe_wire::client::{self as wire, FromClient, ToClient, Welcome};
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
-
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// How long a connection and a login may take; a login waits for the master and up to four servers.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -33,10 +29,6 @@ const TICK: Duration = Duration::from_secs(1);
 const SILENCE: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(60));
 /// Messages written or read before the other side has its turn.
 const TURN: usize = 256;
-/// Bots come by the thousand: the library's own 128 KiB would be felt.
-const READ_BYTES: usize = 4 * 1024;
-/// The largest frame that is taken from a proxy.
-const FRAME_BYTES: usize = 64 << 20;
 
 /// How a socket has ended.
 enum Ended {
@@ -123,13 +115,8 @@ async fn open(
     received: u64,
 ) -> Result<(Socket, Welcome), ClientError> {
     let unreachable = |why: String| ClientError::Unreachable { url: url.to_owned(), why };
-    let config = WebSocketConfig::default()
-        .read_buffer_size(READ_BYTES)
-        .max_message_size(Some(FRAME_BYTES))
-        .max_frame_size(Some(FRAME_BYTES));
-    let connecting = connect_async_with_config(url, Some(config), true);
-    let (mut socket, _) = match timeout(CONNECT, connecting).await {
-        Ok(connected) => connected.map_err(|error| unreachable(error.to_string()))?,
+    let mut socket = match timeout(CONNECT, socket::connect(url, login.tls.as_ref())).await {
+        Ok(connected) => connected?,
         Err(_) => return Err(unreachable("no answer".to_owned())),
     };
     let login = wire::Login {
@@ -154,7 +141,7 @@ async fn open(
         }
     };
     let frame = match timeout(LOGIN, answer).await {
-        Ok(answer) => answer.map_err(|error| unreachable(error.to_string()))?,
+        Ok(answer) => answer.map_err(|error| socket::failed(url, &error))?,
         Err(_) => return Err(unreachable("the login was not answered".to_owned())),
     };
     match ToClient::decode(&frame) {

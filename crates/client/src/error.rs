@@ -14,6 +14,14 @@ pub enum ClientError {
         /// What the system said.
         why: String,
     },
+    /// TLS has failed: a certificate of the proxy, or the client's own, is not taken. Trying again changes nothing.
+    #[error("no secure connection to the proxy at {url}: {why}")]
+    Tls {
+        /// Its address.
+        url: String,
+        /// What is wrong.
+        why: String,
+    },
     /// The proxy, the master or a server said no, or the session is over.
     #[error("{reason}: {message}")]
     Closed {
@@ -38,6 +46,7 @@ impl ClientError {
     pub fn reason(&self) -> Reason {
         match self {
             ClientError::Unreachable { .. } => Reason::Disconnected,
+            ClientError::Tls { .. } => Reason::Refused,
             ClientError::Closed { reason, .. } => *reason,
             ClientError::Data(error) if matches!(error.refusal(), Refusal::TooBig { .. }) => Reason::TooLarge,
             ClientError::Data(_) => Reason::BadData,

@@ -24,10 +24,13 @@ mod error;
 mod event;
 mod outbox;
 mod request;
+mod socket;
 mod state;
+mod tls;
 
 pub use client::{Client, Login};
 pub use error::ClientError;
 pub use event::{ClientEvent, Received};
 pub use request::Response;
 pub use state::Counts;
+pub use tls::Tls;

@@ -81,6 +81,7 @@ impl NodeEntry {
         let mut here = self.clone();
         here.place.clone_from(&other.place);
         here.spots.clone_from(&other.spots);
+        here.access.place_as(&other.access);
         here == *other
     }
 }
@@ -109,6 +110,16 @@ mod tests {
         let after =
             deploy("{\"lobby\": [{\"serverid\": 3},\n {\"serverid\": 2}],\n \"master\": {\"serverid\": 1}}");
         assert!(Change::between(&before, &after).is_empty());
+    }
+
+    #[test]
+    fn a_rule_for_players_that_moves_in_the_file_would_restart_proxies() {
+        let rest = r#""lobby": [{"serverid": 3}], "master": {"serverid": 1}, "proxy": [{"serverid": 2, "port": 80, "ip": "::1"}]}"#;
+        let rules = r#""login": {"keys": "k.json"}, "tls": {"cert": "c.pem", "key": "k.pem"},"#;
+        let before = deploy(&format!("{{{rules} {rest}"));
+        assert!(Change::between(&before, &deploy(&format!("{{\n\n{rules}\n {rest}"))).is_empty());
+        let other = deploy(&format!("{{{} {rest}", rules.replace("c.pem", "d.pem")));
+        assert_eq!(Change::between(&before, &other).changed, [2]);
     }
 
     #[test]

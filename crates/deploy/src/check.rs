@@ -153,7 +153,7 @@ mod tests {
     fn one_port_is_not_given_to_two_listeners() {
         insta::assert_snapshot!(errors(r#"{
   "master": {"serverid": 1, "port": 9000, "http_port": 9000},
-  "proxy": [{"serverid": 2, "port": 9000, "ip": "0.0.0.0"}],
+  "proxy": [{"serverid": 2, "port": 9000, "login": "any", "ip": "0.0.0.0"}],
   "lobby": [{"serverid": 3, "port": 9001, "num": 3, "http_port": 9003, "ip": "localhost"}]
 }"#), @r#"
     deploy.json:2:56: master.http_port: port 9000 on 127.0.0.1 is already used by master.port (line 2)
@@ -169,8 +169,8 @@ mod tests {
   "engine": {"nats": ["nats://10.0.0.9:4222"]},
   "master": {"serverid": 1, "port": 9000, "ip": "10.0.0.1", "host": "north"},
   "game": [{"serverid": 2, "port": 9000, "ip": "10.0.0.2", "host": "north"},
-           {"serverid": 3, "port": 9000, "ip": "0.0.0.0", "host": "east"},
-           {"serverid": 4, "port": 9000, "ip": "0.0.0.0", "host": "west"},
+           {"serverid": 3, "port": 9000, "login": "any", "ip": "0.0.0.0", "host": "east"},
+           {"serverid": 4, "port": 9000, "login": "any", "ip": "0.0.0.0", "host": "west"},
            {"serverid": 5, "port": 0, "num": 2, "host": "west"}]
 }"#,
         );

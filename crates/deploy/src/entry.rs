@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use chappe_wire::Role;
 
+use crate::access::{self, Access};
 use crate::error::Problem;
 use crate::field::{Field, Fields};
 use crate::json::{Value, join};
@@ -38,6 +39,8 @@ pub struct NodeEntry {
     pub program: Option<Vec<String>>,
     /// The `app_version` it runs, kept as it is.
     pub app_version: Option<String>,
+    /// Of a proxy: how players come in.
+    pub access: Access,
     /// The machine it runs on, kept as it is. Nodes of different hosts never clash over a port.
     pub host: Option<String>,
     /// Where its entry stands in the file; the same for all nodes of one `num`.
@@ -70,7 +73,7 @@ pub(crate) struct Draft {
 /// More nodes than this, in one entry or in all, are a slip: `num` takes a count, not an id.
 pub(crate) const MOST_NODES: u32 = 10_000;
 
-const KEYS: [&str; 12] = [
+static KEYS: [&str; 12] = [
     "serverid",
     "type",
     "app_version",
@@ -89,7 +92,7 @@ impl Draft {
     /// Reads an entry of `role`'s group; `dir` is what its paths are relative to. `None` if it is no object.
     pub(crate) fn read(field: &Field<'_>, role: Role, dir: &Path, report: &mut Report<'_>) -> Option<Draft> {
         let fields = field.object(report)?;
-        let extra = fields.unknown(&KEYS, report);
+        let extra = fields.unknown(&access::keys_of(role, &KEYS), report);
         let place = field.place(report);
         let id = server_id(&fields, field, report);
         let (mods, program) = what_runs(&fields, role, dir, report);
@@ -106,6 +109,10 @@ impl Draft {
                 module_names: module_names(&fields, report),
                 program,
                 app_version: fields.find("app_version").and_then(|field| field.text(report)),
+                access: match role {
+                    Role::Proxy => Access::read(&fields, dir, report),
+                    _ => Access::default(),
+                },
                 host: fields.find("host").and_then(|field| field.text(report)),
                 spots: Spots::find(&fields, &place, report),
                 place,

@@ -151,6 +151,23 @@ pub enum Problem {
     /// An address in `engine.nats` that is none.
     #[error("`{server}` is no address of a NATS server: nats://host:port, or tls://host:port")]
     BadServer { server: String },
+    /// A proxy that others than this machine reach, without a check of who logs in.
+    #[error(
+        "a proxy on {ip} lets anyone in as any player: set `login` to {{\"keys\": FILE}}, or to \"any\" if that is what you want"
+    )]
+    OpenLogin { ip: String },
+    /// A `login` that is none.
+    #[error("`{login}` is no rule for logins: {{\"keys\": FILE}}, \"any\" or \"program\"")]
+    BadLogin { login: String },
+    /// Found by [`crate::Deploy::check_access`].
+    #[error("the login keys cannot be used: {reason}")]
+    BadLoginKeys { reason: String },
+    /// Found by [`crate::Deploy::check_access`].
+    #[error("TLS cannot be used: {reason}")]
+    BadTls { reason: String },
+    /// An origin as no browser writes it.
+    #[error("`{origin}` is no origin: a scheme, a host and a port, such as https://play.example.com")]
+    BadOrigin { origin: String },
     /// A `store` of a kind that there is not.
     #[error("`{scheme}://` is no store; there are `postgres://` urls, and paths of SQLite files")]
     UnknownStore { scheme: String },
@@ -201,6 +218,11 @@ impl Problem {
             Problem::PortInUse { .. } => "port_in_use",
             Problem::CannotListen { .. } => "cannot_listen",
             Problem::BadServer { .. } => "bad_server",
+            Problem::OpenLogin { .. } => "open_login",
+            Problem::BadLogin { .. } => "bad_login",
+            Problem::BadLoginKeys { .. } => "bad_login_keys",
+            Problem::BadTls { .. } => "bad_tls",
+            Problem::BadOrigin { .. } => "bad_origin",
             Problem::UnknownStore { .. } => "unknown_store",
             Problem::BadStore { .. } => "bad_store",
             Problem::BadSecret { .. } => "bad_secret",
@@ -269,6 +291,12 @@ pub enum Notice {
         "{path} can be read by everyone on this machine (mode {mode:04o}); make it 0600, and change the secret"
     )]
     SecretFileOpen { path: String, mode: u32 },
+    /// `"login": "any"` where others than this machine reach the proxy.
+    #[error("NO LOGIN CHECK on {ip}: whoever reaches this proxy can log in as any player")]
+    AnyLogin { ip: String },
+    /// Login tokens without `tls`.
+    #[error("login tokens come to {ip} unencrypted, unless what stands before this proxy speaks TLS")]
+    PlainLogin { ip: String },
 }
 
 impl Notice {
@@ -284,6 +312,8 @@ impl Notice {
             Notice::PasswordInFile => "password_in_file",
             Notice::SecretInFile => "secret_in_file",
             Notice::SecretFileOpen { .. } => "secret_file_open",
+            Notice::AnyLogin { .. } => "any_login",
+            Notice::PlainLogin { .. } => "plain_login",
         }
     }
 }

@@ -5,6 +5,7 @@
 //!                                                              |-> modules   who declares which module
 //!                                                              |-> probe     is this machine ready for it?
 //!                                                              |-> secrets   the cluster's own, from files and variables
+//!                                                              |-> access    who comes in at the proxies, and how
 //!                                                              |-> store     where what must survive is kept
 //!                                                              |-> hosts     which node runs on which machine
 //!                                                              `-> run_dir   where its sockets stand
@@ -15,6 +16,7 @@
 //! What depends on the machine and not on the file (free ports, built programs) is asked for apart:
 //! [`Deploy::probe_ports`], [`Deploy::check_programs`].
 
+mod access;
 mod change;
 mod check;
 mod deploy;
@@ -39,6 +41,7 @@ mod suggest;
 #[cfg(test)]
 mod tests;
 
+pub use access::{Access, LoginKeys, LoginRule, PlayerTls};
 pub use change::Change;
 pub use deploy::Deploy;
 pub use engine::{Engine, EngineCredentials, EngineTls};

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use chappe_wire::Role;
 
+use crate::access;
 use crate::check;
 use crate::deploy::Deploy;
 use crate::engine::Engine;
@@ -87,7 +88,8 @@ fn without_bom(text: &str) -> &str {
 fn top(json: &Json, file: String, path: PathBuf, dir: PathBuf, report: &mut Report<'_>) -> Option<Deploy> {
     let fields = Field { json, path: String::new() }.object(report)?;
     let extra = unknown_keys(&fields, report);
-    let drafts = drafts(&fields, &dir, report);
+    let mut drafts = drafts(&fields, &dir, report);
+    access::settle(&fields, &mut drafts, &dir, report);
     require_master(&fields, json, report);
     check::ids(&drafts, report);
     check::ports(&drafts, report);
@@ -127,6 +129,7 @@ fn unknown_keys(fields: &Fields<'_>, report: &mut Report<'_>) -> Extra {
     let roles: Vec<&str> = GROUPS.iter().map(|role| role.as_str()).collect();
     let mut known = roles.clone();
     known.extend(KEYS);
+    known.extend(access::KEYS);
     known.extend(FOR_MODS);
     known.extend(Timing::KEYS);
     let is_known = |member: &&Member| known.contains(&member.key.as_str());

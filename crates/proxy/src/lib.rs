@@ -4,6 +4,7 @@
 //! socket -> inbound -> node.forward          client to cluster; data is passed on as bytes
 //! node.on_push -> push -> conn -> socket     cluster to client; encoded once for all that get the same
 //! login -> place -> session                  who is here, where they stand, and how they get elsewhere
+//! tls, token <- files                        certificates and login keys, read again while the proxy runs
 //! ```
 //!
 //! A [`Proxy`] runs on its node's one thread. A session outlives its socket: `replay` keeps what the client has
@@ -12,6 +13,7 @@
 //! not handed to a socket, is counted once as dropped, with its row and the reason.
 
 mod conn;
+mod files;
 mod inbound;
 mod login;
 mod options;
@@ -22,6 +24,11 @@ mod rate;
 mod replay;
 mod session;
 mod socket;
+mod tls;
+mod token;
 
-pub use options::{AcceptAnyone, Checking, LoginCheck, ProxyOptions};
+pub use files::FileError;
+pub use options::{AcceptAnyone, Checking, Denied, Granted, LoginCheck, ProxyOptions};
 pub use proxy::Proxy;
+pub use tls::{Tls, TlsError, TlsFiles};
+pub use token::{LoginKeysError, TokenCheck};

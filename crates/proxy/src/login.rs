@@ -26,24 +26,32 @@ impl Proxy {
         if let Some(session) = self.resumable(&login) {
             return self.resume(conn, &session, login.received);
         }
-        if let Some((cut, _)) = login.nickname.char_indices().nth(NICKNAME) {
-            login.nickname.truncate(cut);
-        }
+        cut(&mut login.nickname);
         let (this, conn) = (self.clone(), conn.clone());
         self.0.node.spawn(async move { this.check_login(conn, login).await });
     }
 
-    async fn check_login(self, conn: Rc<Conn>, login: Login) {
+    async fn check_login(self, conn: Rc<Conn>, mut login: Login) {
         let check = self.options().check.check(login.uid, login.token.as_deref());
         let refusal = match timeout(self.options().login_deadline, check).await {
-            Ok(Ok(())) => None,
-            Ok(Err(message)) => Some((Reason::Refused, message)),
+            Ok(Ok(granted)) => {
+                login.nickname = granted.nickname.unwrap_or(login.nickname);
+                cut(&mut login.nickname);
+                None
+            }
+            Ok(Err(denied)) => {
+                denied.counter.into_iter().for_each(|counter| self.stats().count(counter));
+                Some((Reason::Refused, denied.message))
+            }
             Err(_) => Some((Reason::DeadlineExceeded, "the login check took too long".to_owned())),
         };
         if let Some((reason, message)) = refusal {
             self.stats().count("logins_refused");
+            tracing::debug!(uid = login.uid, message, "a login is refused");
             return conn.close(reason, &message, Instant::now());
         }
+        // What has proved it is not kept.
+        login.token = None;
         // A callback and not a future: what the master sends behind the grant must find the session.
         let (this, at) = (self.clone(), conn.clone());
         let ask = control::Login { uid: login.uid };
@@ -208,5 +216,11 @@ impl Proxy {
                 self.delivered(kept.meta);
             }
         }
+    }
+}
+
+fn cut(nickname: &mut String) {
+    if let Some((cut, _)) = nickname.char_indices().nth(NICKNAME) {
+        nickname.truncate(cut);
     }
 }

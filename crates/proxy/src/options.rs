@@ -1,18 +1,47 @@
 //! What a proxy allows, and who may log in.
 
+use crate::tls::Tls;
+use chappe_node::Node;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// The outcome of a check, later: `Err` holds what the player is told.
-pub type Checking = Pin<Box<dyn Future<Output = Result<(), String>>>>;
+/// The outcome of a check, later.
+pub type Checking = Pin<Box<dyn Future<Output = Result<Granted, Denied>>>>;
+
+/// Whoever it is may log in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Granted {
+    /// The player's name, which then goes before the one that the client gives.
+    pub nickname: Option<String>,
+}
+
+/// Whoever it is may not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denied {
+    /// What the player is told, and what may stand in a log: no part of a token.
+    pub message: String,
+    /// A counter of the proxy's that tells this kind of refusal from others.
+    pub counter: Option<&'static str>,
+}
+
+impl<T: Into<String>> From<T> for Denied {
+    fn from(message: T) -> Denied {
+        Denied { message: message.into(), counter: None }
+    }
+}
 
 /// Decides who may log in as whom.
 pub trait LoginCheck {
     /// Whether the bearer of `token` is the player `uid`. It runs on the node's thread: what takes time awaits.
     fn check(&self, uid: u64, token: Option<&str>) -> Checking;
+
+    /// The proxy on `node` begins: what must be kept up to date looks again every `reload_every`.
+    fn start(&self, node: &Node, reload_every: Duration) {
+        let _ = (node, reload_every);
+    }
 
     /// A warning to be logged when the proxy starts.
     fn warning(&self) -> Option<&str> {
@@ -26,7 +55,7 @@ pub struct AcceptAnyone;
 
 impl LoginCheck for AcceptAnyone {
     fn check(&self, _: u64, _: Option<&str>) -> Checking {
-        Box::pin(std::future::ready(Ok(())))
+        Box::pin(std::future::ready(Ok(Granted::default())))
     }
 
     fn warning(&self) -> Option<&str> {
@@ -56,12 +85,21 @@ pub struct ProxyOptions {
     pub resume: Duration,
     /// Clients at this proxy; more are turned away (`Overloaded`).
     pub max_clients: usize,
-    /// How long a socket may stay without a login.
+    /// How long a socket may stay without a login; so long its TLS handshake may take, too.
     pub login_deadline: Duration,
     /// A socket that was silent for so long is pinged, and dropped after twice the time.
     pub ping_every: Duration,
     /// Who may log in.
     pub check: Rc<dyn LoginCheck>,
+    /// The certificates; none: clients speak plain WebSocket.
+    pub tls: Option<Rc<Tls>>,
+    /// TLS handshakes under way at once; more are turned away.
+    pub max_handshakes: usize,
+    /// Pages of which sites may connect (`https://play.example.com`); none: of all. Who is no browser names no site, and
+    /// is let in.
+    pub origins: Vec<String>,
+    /// How often the files of certificates and login keys are looked at.
+    pub reload_every: Duration,
 }
 
 impl Default for ProxyOptions {
@@ -79,6 +117,10 @@ impl Default for ProxyOptions {
             login_deadline: Duration::from_secs(10),
             ping_every: Duration::from_secs(30),
             check: Rc::new(AcceptAnyone),
+            tls: None,
+            max_handshakes: 4096,
+            origins: Vec::new(),
+            reload_every: Duration::from_secs(5),
         }
     }
 }

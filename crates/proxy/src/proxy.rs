@@ -39,6 +39,8 @@ pub(crate) struct Inner {
     conns: RefCell<BTreeMap<u64, Rc<Conn>>>,
     last_conn: Cell<u64>,
     sockets: Cell<usize>,
+    /// TLS handshakes under way.
+    pub(crate) handshakes: Cell<usize>,
     has_left: Cell<bool>,
     /// Used again for each message's topic.
     pub(crate) topic: RefCell<Vec<u8>>,
@@ -61,6 +63,7 @@ impl Proxy {
             conns: RefCell::default(),
             last_conn: Cell::new(0),
             sockets: Cell::new(0),
+            handshakes: Cell::new(0),
             has_left: Cell::new(false),
             topic: RefCell::default(),
         }));
@@ -80,6 +83,11 @@ impl Proxy {
         });
         proxy.take_orders();
         node.spawn(proxy.clone().tick());
+        let every = proxy.options().reload_every;
+        proxy.options().check.start(node, every);
+        if let Some(tls) = &proxy.options().tls {
+            node.spawn(tls.clone().keep_up(every, node.clone()));
+        }
         proxy
     }
 
@@ -119,7 +127,8 @@ impl Proxy {
         self.session(epoch).is_some_and(|session| session.borrow().is_moving)
     }
 
-    pub(crate) fn options(&self) -> &ProxyOptions {
+    /// What it allows.
+    pub fn options(&self) -> &ProxyOptions {
         &self.0.options
     }
 

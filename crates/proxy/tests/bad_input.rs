@@ -5,7 +5,7 @@
 mod support;
 
 use chappe_client::ClientEvent;
-use chappe_proxy::{Checking, LoginCheck, ProxyOptions};
+use chappe_proxy::{Checking, Granted, LoginCheck, ProxyOptions};
 use chappe_wire::{Reason, Row, value};
 use futures_util::{SinkExt as _, StreamExt as _};
 use std::rc::Rc;
@@ -294,7 +294,7 @@ struct OnlyEven;
 impl LoginCheck for OnlyEven {
     fn check(&self, uid: u64, token: Option<&str>) -> Checking {
         let is_fine = uid.is_multiple_of(2) && token.is_none();
-        Box::pin(async move { if is_fine { Ok(()) } else { Err("odd".to_owned()) } })
+        Box::pin(async move { if is_fine { Ok(Granted::default()) } else { Err("odd".into()) } })
     }
 }
 

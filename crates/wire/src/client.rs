@@ -15,6 +15,7 @@ pub use request::{
 use crate::value::{self, Shape, ValueError, put_int, put_str, put_uint};
 use crate::{NodeId, PlayerId, Reason};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// The version of the client protocol, which a login names.
 pub const PROTOCOL: u32 = 1;
@@ -59,7 +60,7 @@ pub struct Names<'a> {
 }
 
 /// How a client introduces itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Login {
     /// The player.
     pub uid: u64,
@@ -79,8 +80,24 @@ pub struct Login {
     pub received: u64,
 }
 
+/// Without its tokens: they must not come into a log.
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Login { uid, nickname, protocol, received, .. } = self;
+        let secret = |token: &Option<String>| token.as_ref().map(|_| "...");
+        f.debug_struct("Login")
+            .field("uid", uid)
+            .field("token", &secret(&self.token))
+            .field("nickname", nickname)
+            .field("protocol", protocol)
+            .field("resume", &secret(&self.resume))
+            .field("received", received)
+            .finish()
+    }
+}
+
 /// The answer to a login that was let in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Welcome {
     /// The player.
@@ -103,6 +120,21 @@ pub struct Welcome {
     pub measure: bool,
     /// For how many milliseconds the session waits for a client whose socket has dropped.
     pub resume_ms: u64,
+}
+
+/// Without its token.
+impl fmt::Debug for Welcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Welcome { uid, epoch, server_id, proxy_id, resumed, received, .. } = self;
+        f.debug_struct("Welcome")
+            .field("uid", uid)
+            .field("epoch", epoch)
+            .field("server_id", server_id)
+            .field("proxy_id", proxy_id)
+            .field("resumed", resumed)
+            .field("received", received)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Where a player was moved to.

@@ -163,7 +163,17 @@ def busy() -> int | None: ...
 
 @final
 class Client:
-    def __init__(self, url: str, uid: int, nickname: str | None = None, token: str | None = None) -> None: ...
+    def __init__(
+        self,
+        url: str,
+        uid: int,
+        nickname: str | None = None,
+        token: str | None = None,
+        *,
+        ca: str | None = None,
+        cert: str | None = None,
+        key: str | None = None,
+    ) -> None: ...
     uid: int
     player_id: str
     server_id: int

@@ -2,14 +2,14 @@
 
 use super::{Context, DeployFile};
 use crate::exit::CommandError;
-use crate::{secrets, tool};
+use crate::{access, secrets, tool};
 use chappe_deploy::{Deploy, DeployErrors, StorePlace};
 use serde_json::json;
 
 /// Tell everything that is wrong with a deploy.json
 ///
 /// Each error with its line and column. Nothing is started. Beside the file itself, the programs that it names
-/// are looked for, and its ports are tried, unless the cluster is running.
+/// are looked for, certificates and login keys are read, and its ports are tried, unless the cluster is running.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
@@ -40,7 +40,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CommandError> {
     };
     let secrets = secrets::check(&deploy, true).map(|found| warnings.extend(found));
     let programs = together(deploy.check_programs(), deploy.check_store(at));
-    together(together(programs, secrets), ports).map_err(|mut errors| {
+    let files = together(programs, access::check(&deploy, |_| true));
+    together(together(files, secrets), ports).map_err(|mut errors| {
         errors.warnings.clone_from(&warnings);
         errors
     })?;

@@ -6,7 +6,10 @@ use chappe_deploy::{Deploy, NodeEntry};
 use chappe_wire::Role;
 use std::ffi::OsString;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+/// The login token; goes before the file.
+const TOKEN: &str = "CHAPPE_TOKEN";
 
 /// Run the client half of mods as a player
 ///
@@ -32,14 +35,28 @@ pub(super) struct Args {
     /// The player's name
     #[arg(long, value_name = "NAME")]
     nickname: Option<String>,
-    /// What a proxy that checks logins wants to see
-    #[arg(long, value_name = "TOKEN")]
-    token: Option<String>,
+    /// The file with the login token, for a proxy that checks logins; the variable CHAPPE_TOKEN goes before it
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Where the proxy is reached, as `wss://play.example.com`, in place of its address in the file
+    #[arg(long)]
+    url: Option<String>,
+    /// The file with the authority that the proxy's certificate is checked with [default: the system's]
+    #[arg(long, value_name = "PEM")]
+    ca: Option<PathBuf>,
+    /// The player's own certificate, for a proxy that asks for one
+    #[arg(long, value_name = "PEM", requires = "key")]
+    cert: Option<PathBuf>,
+    /// The key of the player's own certificate
+    #[arg(long, value_name = "PEM", requires = "cert")]
+    key: Option<PathBuf>,
 }
 
 pub(super) fn run(context: &Context, args: Args) -> Result<(), CommandError> {
     let deploy = args.file.load_quietly()?;
-    let url = url(proxy(&deploy, args.proxy)?);
+    let at = url(proxy(&deploy, args.proxy)?);
+    let url = args.url.unwrap_or(at);
+    let token = token(args.token_file.as_deref())?;
     if context.app.mod_host().is_some() {
         context.start_logging()?;
     }
@@ -51,12 +68,33 @@ pub(super) fn run(context: &Context, args: Args) -> Result<(), CommandError> {
     option("--format", format.into());
     option("--uid", args.uid.to_string().into());
     args.mods.into_iter().for_each(|dir| option("--mods", dir.into()));
-    let named = [("--nickname", args.nickname), ("--token", args.token)];
+    let path = |path: Option<PathBuf>| path.map(PathBuf::into_os_string);
+    let named = [
+        ("--nickname", args.nickname.map(OsString::from)),
+        // These words go to the package in this process, and are nowhere to be seen.
+        ("--token", token.map(OsString::from)),
+        ("--ca", path(args.ca)),
+        ("--cert", path(args.cert)),
+        ("--key", path(args.key)),
+    ];
     for (name, value) in named.into_iter().filter_map(|(name, value)| Some((name, value?))) {
         // In one word: the value may begin with a dash.
-        words.push(format!("{name}={value}").into());
+        let mut word = OsString::from(format!("{name}="));
+        word.push(value);
+        words.push(word);
     }
     context.run_in_python("client", &words)
+}
+
+/// The login token, which must not stand among the arguments of a process.
+fn token(file: Option<&Path>) -> Result<Option<String>, CommandError> {
+    if let Some(token) = std::env::var(TOKEN).ok().filter(|token| !token.is_empty()) {
+        return Ok(Some(token));
+    }
+    let Some(file) = file else { return Ok(None) };
+    let text = std::fs::read_to_string(file);
+    let text = text.map_err(|error| CommandError::Usage(format!("{}: {error}", file.display())))?;
+    Ok(Some(text.trim().to_owned()))
 }
 
 fn proxy(deploy: &Deploy, id: Option<i64>) -> Result<&NodeEntry, CommandError> {
@@ -80,5 +118,6 @@ fn url(proxy: &NodeEntry) -> String {
         Ok(IpAddr::V6(ip)) => format!("[{ip}]"),
         _ => proxy.ip.clone(),
     };
-    format!("ws://{host}:{}", proxy.port.unwrap_or_default())
+    let scheme = if proxy.access.tls.is_some() { "wss" } else { "ws" };
+    format!("{scheme}://{host}:{}", proxy.port.unwrap_or_default())
 }

@@ -18,6 +18,7 @@ mod roll;
 mod send;
 mod stop;
 mod store;
+mod token;
 mod up;
 
 use crate::app::App;
@@ -92,6 +93,7 @@ enum Command {
     Apply(apply::Args),
     Mod(mods::Args),
     Client(client::Args),
+    Token(token::Args),
     Bench(bench::Args),
 }
 
@@ -139,6 +141,7 @@ pub(crate) fn run(app: App, args: impl IntoIterator<Item = OsString>) -> ExitCod
         Command::Apply(args) => apply::run(&context, &args),
         Command::Mod(args) => mods::run(&context, args),
         Command::Client(args) => client::run(&context, args),
+        Command::Token(args) => token::run(&context, args),
         Command::Bench(args) => bench::run(args, &context.app, context.json),
     };
     exit::report(result, as_json)

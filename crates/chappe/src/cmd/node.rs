@@ -4,7 +4,7 @@ use super::{Context, DeployFile};
 use crate::exit::{self, CommandError};
 use crate::links::{self, Hosts};
 use crate::supervisor::READY_LINE;
-use crate::{node_process, orphan, python, secrets, signals};
+use crate::{access, node_process, orphan, python, secrets, signals};
 use chappe_deploy::NodeEntry;
 use chappe_link::local::LocalLink;
 use chappe_wire::Role;
@@ -51,6 +51,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CommandError> {
         context
             .become_program(program, &["node".into(), deploy.path.clone(), entry.id.to_string().into()])?;
     }
+    access::check(&deploy, |node| node.id == entry.id)?;
     context.start_logging()?;
     let run_dir =
         deploy.create_run_dir().map_err(CommandError::io("the directory of the cluster's sockets"))?;

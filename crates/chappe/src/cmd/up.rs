@@ -3,7 +3,7 @@
 use super::{Context, DeployFile};
 use crate::exit::CommandError;
 use crate::supervisor::{self, Launch, Output, Programs, Threads};
-use crate::{node_process, secrets, tool};
+use crate::{access, node_process, secrets, tool};
 use chappe_deploy::{Deploy, NodeEntry};
 use chappe_wire::Role;
 use std::collections::BTreeMap;
@@ -53,6 +53,7 @@ pub(super) fn run(context: &Context, args: Args) -> Result<(), CommandError> {
         }
     }
     deploy.check_programs()?;
+    access::check(&deploy, |node| nodes.iter().any(|entry| entry.id == node.id))?;
     let has_master = nodes.iter().any(|entry| entry.role == Role::Master);
     super::warn_of(&deploy, &secrets::check(&deploy, has_master)?);
     if args.one_process {

@@ -1,5 +1,6 @@
 //! The command, as its users meet it: real processes, exit codes, and what is printed.
 
+mod access;
 mod apply;
 mod check;
 #[path = "../../../link/tests/server/mod.rs"]

@@ -29,6 +29,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--mods", type=Path, action="append", required=True)
     parser.add_argument("--nickname")
     parser.add_argument("--token")
+    for name in ("--ca", "--cert", "--key"):
+        parser.add_argument(name)
     options = parser.parse_args(arguments)
     is_json = options.format == "json"
     out = sys.stdout
@@ -45,7 +47,15 @@ def main(arguments: Sequence[str]) -> int:
             say("failed", f"{directory}: no such directory", code=NOT_LOADED, message=f"{directory}: no such directory")
             return NOT_LOADED
     try:
-        core = _core.Client(options.url, options.uid, options.nickname, options.token)
+        core = _core.Client(
+            options.url,
+            options.uid,
+            options.nickname,
+            options.token,
+            ca=options.ca,
+            cert=options.cert,
+            key=options.key,
+        )
     except ConnectionError as error:
         text = f"the proxy of the cluster `{options.cluster}` at {options.url}: {error}"
         say("failed", text, code=UNREACHABLE, message=text)
