@@ -164,3 +164,22 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
+
+/// The key set of [`TOKEN`].
+pub const KEYS: &str = r#"{"keys": [{"kty": "oct", "kid": "a", "alg": "HS256", "k": "YSBzZWNyZXQgb2YgdGhlIGZ1enplciB0aGF0IGlzIGxvbmcgZW5vdWdo"}]}"#;
+
+/// A token that is right for the player 7 of the cluster `arena`, at 1,700,000,000 s.
+pub const TOKEN: &str = "eyJhbGciOiJIUzI1NiIsImtpZCI6ImEifQ.eyJzdWIiOiI3IiwiYXVkIjoiYXJlbmEiLCJleHAiOjE3MDAwMDA2MDB9.D59PfDhPiz4oAHET34aNwnT3eigAf9hxlDLVSG2tHuw";
+
+/// Key sets of all kinds.
+pub fn key_sets() -> Vec<Vec<u8>> {
+    let public = r#"{"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "b", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},
+        {"kty": "EC", "crv": "P-256", "kid": "c", "use": "sig", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+            "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}"#;
+    vec![KEYS.into(), public.into()]
+}
+
+/// Login tokens.
+pub fn login_tokens() -> Vec<Vec<u8>> {
+    vec![TOKEN.into(), "a.b.c".into()]
+}

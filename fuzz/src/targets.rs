@@ -2,6 +2,7 @@
 
 use crate::corpus;
 use chappe_deploy::Deploy;
+use chappe_token::{Expected, KeySet};
 use chappe_wire::client::{FromClient, ToClient};
 use chappe_wire::frame::{read_frame, write_frame};
 use chappe_wire::hello::{Greeting, PROTOCOL};
@@ -29,7 +30,24 @@ pub const TARGETS: &[Target] = &[
     Target { name: "client_frame", corpus: corpus::client_frames, run: client_frame },
     Target { name: "proxy_frame", corpus: corpus::client_frames, run: proxy_frame },
     Target { name: "deploy", corpus: corpus::deploys, run: deploy },
+    Target { name: "key_set", corpus: corpus::key_sets, run: key_set },
+    Target { name: "login_token", corpus: corpus::login_tokens, run: login_token },
 ];
+
+fn key_set(data: &[u8]) {
+    if let Ok(keys) = KeySet::parse(data) {
+        assert!(keys.ids().next().is_some(), "a key set without a key is taken");
+    }
+}
+
+fn login_token(data: &[u8]) {
+    let Ok(token) = std::str::from_utf8(data) else { return };
+    let Ok(keys) = KeySet::parse(corpus::KEYS.as_bytes()) else { panic!("the corpus is wrong") };
+    let expected = Expected { audience: "arena", uid: 7, now: 1_700_000_000, leeway: 0 };
+    if keys.verify(token, &expected).is_ok() {
+        assert_eq!(token, corpus::TOKEN, "a token is taken that nobody has signed");
+    }
+}
 
 fn frame(data: &[u8]) {
     let mut rest = data;

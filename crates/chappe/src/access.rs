@@ -1,7 +1,10 @@
 //! How players come in at a proxy, by deploy.json: its certificates, and who may log in.
 
+use crate::app::App;
+use crate::exit::CommandError;
 use chappe_deploy::{Access, Deploy, DeployErrors, LoginKeys, LoginRule, NodeEntry, PlayerTls};
 use chappe_proxy::{ProxyOptions, Tls, TlsFiles, TokenCheck};
+use chappe_wire::Role;
 use std::net::IpAddr;
 use std::rc::Rc;
 
@@ -31,22 +34,30 @@ pub(crate) fn apply(deploy: &Deploy, access: &Access, options: &mut ProxyOptions
     Ok(())
 }
 
-/// Whether logins are checked as the entry says, once the game has set its own options; `ip` is where the proxy
-/// listens.
+/// Whether this program checks logins where the entry says that it does.
 ///
 /// # Errors
-/// They are not.
-pub(crate) fn confirm(entry: &NodeEntry, options: &ProxyOptions, ip: IpAddr) -> Result<(), String> {
-    let is_open = options.check.warning().is_some();
-    let place = &entry.place;
-    match entry.access.login {
-        LoginRule::Program if is_open => {
-            Err(format!("{place}: `login` is \"program\", and this program checks no logins (App::proxy)"))
-        }
-        LoginRule::Open if is_open && !ip.to_canonical().is_loopback() => {
-            Err(format!("{place}: a proxy on {ip} would let anyone in as any player: set `login`"))
-        }
-        _ => Ok(()),
+/// It does not.
+pub(crate) fn check_program(app: &App, deploy: &Deploy, entry: &NodeEntry) -> Result<(), CommandError> {
+    let is_open = || app.proxy_options(ProxyOptions::default()).check.warning().is_some();
+    if entry.role != Role::Proxy || entry.access.login != LoginRule::Program || !is_open() {
+        return Ok(());
+    }
+    let (file, place) = (&deploy.file, &entry.place);
+    Err(CommandError::Usage(format!(
+        "{file}:{place}: `login` is \"program\", and this program checks no logins (App::proxy)"
+    )))
+}
+
+/// Whether a proxy may listen on the address that its `ip` has turned out to be: no name is known to be loopback before.
+///
+/// # Errors
+/// It would let anyone in from elsewhere.
+pub(crate) fn check_address(entry: &NodeEntry, options: &ProxyOptions, ip: IpAddr) -> Result<(), String> {
+    let is_open = entry.access.login == LoginRule::Open && options.check.warning().is_some();
+    match is_open && !ip.to_canonical().is_loopback() {
+        true => Err(format!("a proxy on {ip} would let anyone in as any player: set `login`")),
+        false => Ok(()),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::last_report;
 use crate::links::{self, Hosts};
 use crate::python;
 use crate::roles::{Part, SetupError};
-use crate::{open_files, secrets, store};
+use crate::{access, open_files, secrets, store};
 use chappe_deploy::{Deploy, NodeEntry};
 use chappe_link::Link;
 use chappe_node::control::Declare;
@@ -47,7 +47,7 @@ pub(crate) fn run(
     Life { link, hosts, stop }: Life,
     on_ready: impl FnOnce() + 'static,
 ) -> Result<(), CommandError> {
-    open_files::raise_limit();
+use crate::{access, open_files, secrets, store};
     let secrets = Arc::new(secrets::of_cluster(deploy)?);
     let (store, token) = match entry.role {
         Role::Master => (Some(store::open(deploy)?), secrets::of_control(deploy)?),

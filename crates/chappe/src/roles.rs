@@ -107,7 +107,7 @@ impl Part {
             }
             Part::Proxy(proxy) => {
                 if let Some(address) = address(entry).await? {
-                    access::confirm(entry, proxy.options(), address.ip())?;
+                    access::check_address(entry, proxy.options(), address.ip())?;
                     let listener = TcpListener::bind(address).await;
                     let listener =
                         listener.map_err(|error| format!("cannot listen on {address}: {error}"))?;

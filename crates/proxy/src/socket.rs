@@ -21,7 +21,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
 use tungstenite::handshake::HandshakeError;
-use tungstenite::handshake::server::{ErrorResponse, Request, Response, ServerHandshake};
+use tungstenite::handshake::server::{Callback, ErrorResponse, Request, Response, ServerHandshake};
 use tungstenite::http::{StatusCode, header};
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tungstenite::{Error, Message};
@@ -267,9 +267,8 @@ impl Drop for Handshake<'_> {
 
 /// The HTTP upgrade.
 async fn greet(proxy: &Proxy, stream: Stream) -> Option<Stream> {
-    let check = |request: &Request, response: Response| check_origin(proxy, request, response);
     let waiting = Waiting { stream, waker: Waker::noop().clone() };
-    let mut step = Some(ServerHandshake::start(waiting, check, Some(config())));
+    let mut step = Some(ServerHandshake::start(waiting, Origins(proxy), Some(config())));
     poll_fn(move |cx| {
         let Some(mut mid) = step.take() else { return Poll::Ready(None) };
         mid.get_mut().get_mut().waker = cx.waker().clone();
@@ -289,18 +288,22 @@ async fn greet(proxy: &Proxy, stream: Stream) -> Option<Stream> {
 }
 
 /// A browser tells from whose page a connection comes; nobody else is bound to tell the truth, or anything.
-fn check_origin(proxy: &Proxy, request: &Request, response: Response) -> Result<Response, ErrorResponse> {
-    let allowed = &proxy.options().origins;
-    let Some(origin) = request.headers().get(header::ORIGIN).filter(|_| !allowed.is_empty()) else {
-        return Ok(response);
-    };
-    if allowed.iter().any(|allowed| allowed.as_bytes().eq_ignore_ascii_case(origin.as_bytes())) {
-        return Ok(response);
+struct Origins<'a>(&'a Proxy);
+
+impl Callback for Origins<'_> {
+    fn on_request(self, request: &Request, response: Response) -> Result<Response, ErrorResponse> {
+        let allowed = &self.0.options().origins;
+        let Some(origin) = request.headers().get(header::ORIGIN).filter(|_| !allowed.is_empty()) else {
+            return Ok(response);
+        };
+        if allowed.iter().any(|allowed| allowed.as_bytes().eq_ignore_ascii_case(origin.as_bytes())) {
+            return Ok(response);
+        }
+        self.0.stats().count("origins_refused");
+        let mut refusal = ErrorResponse::new(Some("pages of this site may not connect".to_owned()));
+        *refusal.status_mut() = StatusCode::FORBIDDEN;
+        Err(refusal)
     }
-    proxy.stats().count("origins_refused");
-    let mut refusal = ErrorResponse::new(Some("pages of this site may not connect".to_owned()));
-    *refusal.status_mut() = StatusCode::FORBIDDEN;
-    Err(refusal)
 }
 
 /// The socket while the library drives the upgrade: what would wait wakes the task later.

@@ -378,6 +378,8 @@ fn with_addresses(ground: &Ground, plan: &Plan) -> Result<Value, String> {
         held.push(holder);
         proxy["ip"] = place.ip.to_string().into();
         proxy["port"] = port.into();
+        // The hosts' network is the test's own, and its players have no tokens.
+        proxy["login"] = "any".into();
     }
     Ok(deploy)
 }
