@@ -47,7 +47,8 @@ pub(crate) fn run(
     Life { link, hosts, stop }: Life,
     on_ready: impl FnOnce() + 'static,
 ) -> Result<(), CommandError> {
-use crate::{access, open_files, secrets, store};
+    open_files::raise_limit();
+    access::check_program(app, deploy, entry)?;
     let secrets = Arc::new(secrets::of_cluster(deploy)?);
     let (store, token) = match entry.role {
         Role::Master => (Some(store::open(deploy)?), secrets::of_control(deploy)?),
