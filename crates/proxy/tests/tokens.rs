@@ -225,7 +225,8 @@ fn no_token_and_no_secret_ever_stands_in_a_log_an_error_or_a_figure() {
         .with_ansi(false)
         .with_writer(move || writer.clone())
         .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    // For all threads: what another test's thread was the first to log would else stay switched off.
+    tracing::subscriber::set_global_default(subscriber).unwrap();
     run(async || {
         let (keys, others) = (Keys::new(&["a"]), Keys::new(&["a"]));
         let (_cluster, node, _, url, _) = Cluster::small(options(&keys.path())).await;
