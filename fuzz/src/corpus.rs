@@ -83,6 +83,7 @@ pub fn greetings() -> Vec<Vec<u8>> {
         purpose: Purpose::Pulse,
         term: 3,
         auth: Some(Auth { nonce: Nonce([7; 32]), optional: true }),
+        version: "0.1.0".into(),
     };
     let refusal = Refusal { reason: Reason::IdTaken, message: "id 1 is taken".into() };
     let greetings = [

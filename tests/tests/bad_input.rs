@@ -112,6 +112,7 @@ fn hello(node: i64, role: Role, to: NodeId) -> Hello {
         purpose: Purpose::Messages,
         term: 0,
         auth: None,
+        version: String::new(),
     }
 }
 

@@ -4,12 +4,15 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
 use chappe_link::nats::{NatsLink, NatsOptions};
+use chappe_link::{Buffer, Conn, Link};
 use chappe_node::Failure;
 use chappe_node::system::{ServerSystem, ServiceSystem};
 use chappe_tests::nats::Server;
 use chappe_tests::world::{World, until};
+use chappe_wire::hello::{Greeting, Hello, PROTOCOL, Purpose, Version};
 use chappe_wire::{NodeId, Reason, Role};
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,5 +83,61 @@ fn a_restart_of_nats_in_the_middle_of_a_stream_loses_repeats_and_reorders_nothin
         assert_eq!((stats.disconnects, stats.reconnects, stats.broken), (3, 3, 0), "{stats:?}");
         // Nobody was taken for lost.
         assert_eq!(world.node(1).with_view(|view| view.members().count()), NODES.len());
+    });
+}
+
+/// Says hello to a node as one of that version does; what it answers.
+async fn greeted(link: &NatsLink, to: NodeId, version: Version) -> Greeting {
+    let hello = Hello {
+        cluster: "conformance".into(),
+        node: NodeId(99),
+        role: Role::Service,
+        node_type: "service_late".into(),
+        incarnation: 1,
+        to: Some(to),
+        purpose: Purpose::Messages,
+        term: 0,
+        auth: None,
+        version: String::new(),
+    };
+    let conn: Box<dyn Conn> = link.dial(to).await.unwrap();
+    let mut out = Buffer::default();
+    let bytes = Greeting::Hello(hello).encode(version);
+    out.tail(bytes.len()).extend_from_slice(&bytes);
+    conn.try_write(&mut out).unwrap();
+    let mut incoming = Buffer::default();
+    loop {
+        if let Some((greeting, _, _)) = Greeting::decode(incoming.filled(), PROTOCOL).unwrap() {
+            return greeting;
+        }
+        assert!(poll_fn(|cx| conn.poll_read(cx, &mut incoming)).await.unwrap() > 0, "closed without a word");
+    }
+}
+
+#[test]
+fn a_node_of_the_version_before_is_let_in_and_one_of_another_major_is_told_why_not() {
+    let Some(server) = Server::start("") else { return };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    tokio::task::LocalSet::new().block_on(&runtime, async {
+        let link = NatsLink::new(NatsOptions::new([server.url()], "conformance"));
+        let world = World::new(Arc::new(link), &NODES, |_| true).await.unwrap();
+        let other = NatsLink::new(NatsOptions::new([server.url()], "conformance"));
+        for to in [NodeId(1), NodeId(40)] {
+            let before = Version { minor: PROTOCOL.minor.saturating_sub(1), ..PROTOCOL };
+            let answer = greeted(&other, to, before).await;
+            assert!(matches!(&answer, Greeting::Hello(hello) if hello.node == to), "{answer:?}");
+            for foreign in [
+                Version { major: PROTOCOL.major + 1, minor: 0 },
+                Version { minor: PROTOCOL.minor + 2, ..PROTOCOL },
+            ] {
+                let Greeting::Refuse(refusal) = greeted(&other, to, foreign).await else {
+                    panic!("{foreign} is let in")
+                };
+                assert!(refusal.message.contains(&foreign.to_string()), "{refusal}");
+                assert!(refusal.message.contains(&PROTOCOL.to_string()), "{refusal}");
+            }
+        }
+        let report = world.node(40).report();
+        assert!(report.named.get("nats_up") == Some(&1) && report.named["nats_sent_bytes"] > 0, "{report:?}");
     });
 }

@@ -30,6 +30,7 @@ mod app;
 mod bench;
 mod cmd;
 mod config;
+mod engines;
 mod exit;
 mod last_report;
 mod links;

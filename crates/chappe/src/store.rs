@@ -1,7 +1,7 @@
 //! Where the master keeps what must survive: said by deploy.json or the environment, opened before the node runs.
 
 use crate::exit::CommandError;
-use chappe_deploy::{Deploy, STORE_VARIABLE, StoreChoice};
+use chappe_deploy::{Deploy, STORE_FILE_VARIABLE, STORE_VARIABLE, StoreChoice};
 use chappe_store::{LazyStore, Options, Store, StoreClient, StoreError, on_thread};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
@@ -20,7 +20,7 @@ const CLOSE: Duration = Duration::from_secs(2);
 /// [`CommandError::Store`]: it cannot be used, and will not be by itself. [`CommandError::Usage`]: the variable is wrong.
 pub(crate) fn open(deploy: &Deploy) -> Result<StoreClient, CommandError> {
     let choice = choice(deploy)?;
-    let (place, options) = (choice.place.with_secrets(), Options::new(&deploy.cluster));
+    let (place, options) = (choice.place.with_secrets(), options(deploy));
     let mut store = LazyStore::new(&place, !choice.is_named, options).map_err(CommandError::Store)?;
     if choice.is_named || store.is_there() {
         match open_in_time(&mut store) {
@@ -41,9 +41,26 @@ pub(crate) fn open(deploy: &Deploy) -> Result<StoreClient, CommandError> {
 /// # Errors
 /// [`CommandError::Usage`]: the variable is wrong.
 pub(crate) fn choice(deploy: &Deploy) -> Result<StoreChoice, CommandError> {
-    let variable = std::env::var(STORE_VARIABLE).ok();
-    let choice = deploy.store(variable.as_deref());
-    choice.map_err(|problem| CommandError::Usage(format!("{STORE_VARIABLE}: {problem}")))
+    let set = |name| std::env::var(name).ok().filter(|value: &String| !value.trim().is_empty());
+    let (name, text) = match (set(STORE_VARIABLE), set(STORE_FILE_VARIABLE)) {
+        (None, Some(file)) => {
+            let text = std::fs::read_to_string(&file);
+            let text =
+                text.map_err(|error| CommandError::Usage(format!("{STORE_FILE_VARIABLE}: {file}: {error}")))?;
+            if text.trim().is_empty() {
+                return Err(CommandError::Usage(format!("{STORE_FILE_VARIABLE}: {file}: nothing is in it")));
+            }
+            (STORE_FILE_VARIABLE, Some(text))
+        }
+        (text, _) => (STORE_VARIABLE, text),
+    };
+    let choice = deploy.store(text.as_deref());
+    choice.map_err(|problem| CommandError::Usage(format!("{name}: {problem}")))
+}
+
+/// How the store of that cluster is opened.
+pub(crate) fn options(deploy: &Deploy) -> Options {
+    Options { cluster_id: deploy.cluster_id.clone(), ..Options::new(&deploy.cluster) }
 }
 
 fn open_in_time(store: &mut LazyStore) -> Result<(), StoreError> {

@@ -145,7 +145,7 @@ async fn dial(deploy: &Deploy, master: NodeId) -> io::Result<(Box<dyn Conn>, Opt
         Ok(conn) => return Ok((conn, None)),
         Err(error) => error,
     };
-    match links::nats(deploy).map_err(io::Error::other)? {
+    match links::nats(deploy, None).map_err(io::Error::other)? {
         Some(far) => Ok((far.dial(master).await?, Some(far))),
         None => Err(near),
     }
@@ -180,6 +180,7 @@ impl Connection {
             purpose: Purpose::Messages,
             term: 0,
             auth: None,
+            version: chappe_node::VERSION.to_owned(),
         };
         let greeted = async {
             let (conn, far) = dial(deploy, master).await?;

@@ -10,7 +10,7 @@ use crate::limits::{Limits, Timing};
 use crate::notifications::Notifications;
 use crate::read;
 use crate::secrets::SecretFiles;
-use crate::store::Named;
+use crate::store::{Named, StorePlace};
 
 /// What a deploy.json says, checked: there is a master, ids are unique, no two nodes of a host listen on one port, the
 /// directories of all mods are there (spec/apollo.md section 5).
@@ -20,6 +20,8 @@ pub struct Deploy {
     /// The cluster's name: `cluster`, or the file's stem, or its directory's name for a file `deploy.json`.
     /// Any text that is not blank: what uses it as a part of a path or a subject must encode it.
     pub cluster: String,
+    /// What tells this cluster from another one of its name (`cluster_id`); see [`Deploy::identity`].
+    pub cluster_id: Option<String>,
     /// The file as the caller named it, for messages.
     pub file: String,
     /// The file, absolute.
@@ -86,6 +88,17 @@ impl Deploy {
     /// All that is wrong with it, sorted by place.
     pub fn parse(text: &str, path: impl AsRef<Path>) -> Result<(Deploy, Vec<Warning>), DeployErrors> {
         read::deploy(text, path.as_ref())
+    }
+
+    /// What this file says that another cluster of the same name would not: facts with their names, the weightiest
+    /// first. They are the same on every host that has the file, and stay when nodes are added and removed.
+    #[must_use]
+    pub fn identity(&self) -> Vec<(&'static str, String)> {
+        let id = self.cluster_id.iter().map(|id| ("cluster_id", id.clone()));
+        // A path means another file on each host.
+        let place = self.store.as_ref().map(Named::place);
+        let database = place.filter(|place| matches!(place, StorePlace::Postgres(_)));
+        id.chain(database.map(|place| ("store", place.to_string()))).collect()
     }
 
     /// The node with that id; looked for one by one, so not for the path of every message.

@@ -297,6 +297,11 @@ pub enum Notice {
     /// Login tokens without `tls`.
     #[error("login tokens come to {ip} unencrypted, unless what stands before this proxy speaks TLS")]
     PlainLogin { ip: String },
+    /// Nothing in the file tells this cluster from another one of its name on the same servers.
+    #[error(
+        "another cluster of this name on these servers would be taken for this one: give it a `cluster_id`, any text that is its own"
+    )]
+    NoIdentity,
 }
 
 impl Notice {
@@ -314,6 +319,7 @@ impl Notice {
             Notice::SecretFileOpen { .. } => "secret_file_open",
             Notice::AnyLogin { .. } => "any_login",
             Notice::PlainLogin { .. } => "plain_login",
+            Notice::NoIdentity => "no_identity",
         }
     }
 }

@@ -109,6 +109,27 @@ mod tests {
     }
 
     #[test]
+    fn two_clusters_of_one_name_could_not_be_told_apart() {
+        let read = |keys: &str| {
+            let text = format!(
+                r#"{{{keys} {ENGINE} "master": {{"serverid": 1, "host": "a"}}, "game": [{{"serverid": 2, "host": "b"}}]}}"#
+            );
+            let (deploy, warnings) = Deploy::parse(&text, "/nowhere/deploy.json").unwrap();
+            let warned = warnings.iter().any(|warning| warning.notice.code() == "no_identity");
+            (deploy.identity(), warned)
+        };
+        assert_eq!(read(""), (vec![], true));
+        assert_eq!(read(r#""store": "a.sqlite","#), (vec![], true));
+        let store = ("store", "postgres://db/game".to_owned());
+        assert_eq!(
+            read(r#""store": "postgres://me@db/game?sslmode=require","#),
+            (vec![store.clone()], false)
+        );
+        let both = read(r#""cluster_id": "eu-1", "store": "postgres://you@db/game","#);
+        assert_eq!(both, (vec![("cluster_id", "eu-1".to_owned()), store], false));
+    }
+
+    #[test]
     fn a_node_that_nobody_would_start_is_an_error() {
         let text = parse(ENGINE, ["east", "", "west"]).unwrap_err();
         assert!(text.contains("lobby[0]") && text.contains("each must say where it runs"), "{text}");

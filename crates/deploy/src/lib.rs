@@ -52,4 +52,4 @@ pub use notifications::Notifications;
 pub use place::Place;
 pub use run_dir::SOCKET_NAME_MAX;
 pub use secrets::{FoundSecrets, SecretOf};
-pub use store::{STORE_VARIABLE, StoreChoice, StorePlace};
+pub use store::{STORE_FILE_VARIABLE, STORE_VARIABLE, StoreChoice, StorePlace};

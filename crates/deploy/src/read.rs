@@ -25,8 +25,9 @@ use crate::suggest::nearest;
 const GROUPS: [Role; 5] = [Role::Master, Role::Proxy, Role::Lobby, Role::Game, Role::Service];
 
 /// The keys at the top that are neither groups nor times.
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "cluster",
+    "cluster_id",
     "control_token_file",
     "data_dir",
     "engine",
@@ -103,8 +104,11 @@ fn top(json: &Json, file: String, path: PathBuf, dir: PathBuf, report: &mut Repo
 
     let given_name = fields.find("cluster").and_then(|field| field.text(report));
     let data_dir = fields.find("data_dir").and_then(|field| field.text(report));
+    let cluster_id = fields.find("cluster_id").and_then(|field| field.text(report));
     let notifications = fields.find("notifications").map(|field| Notifications::read(&field, report));
-    Some(Deploy {
+    let engine_at = fields.find("engine").map(|field| field.place(report));
+    let deploy = Deploy {
+        cluster_id,
         cluster: given_name.unwrap_or_else(|| name_of_file(&path)),
         limits: fields.find("limits").map(|field| Limits::read(&field, report)).unwrap_or_default(),
         timing: Timing::read(&fields, report),
@@ -121,7 +125,11 @@ fn top(json: &Json, file: String, path: PathBuf, dir: PathBuf, report: &mut Repo
         dir,
         nodes,
         extra,
-    })
+    };
+    if let Some(place) = engine_at.filter(|_| deploy.is_distributed() && deploy.identity().is_empty()) {
+        report.warn(place, Notice::NoIdentity);
+    }
+    Some(deploy)
 }
 
 /// Splits what is not known into mistyped groups, which are errors, and the rest, which is kept.

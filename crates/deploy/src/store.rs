@@ -13,6 +13,9 @@ use crate::report::Report;
 /// The variable that goes before the key `store`: a url has a password in it, which no file should have.
 pub const STORE_VARIABLE: &str = "CHAPPE_STORE";
 
+/// The variable that names a file with what [`STORE_VARIABLE`] would say: an environment is shown in many places.
+pub const STORE_FILE_VARIABLE: &str = "CHAPPE_STORE_FILE";
+
 /// The file's name in the data directory, where nothing else is said.
 const FILE: &str = "store.sqlite";
 
@@ -97,6 +100,10 @@ impl fmt::Debug for StorePlace {
 }
 
 impl Named {
+    pub(crate) fn place(&self) -> &StorePlace {
+        &self.place
+    }
+
     pub(crate) fn read(field: &Field<'_>, dir: &Path, report: &mut Report<'_>) -> Option<Named> {
         match StorePlace::parse(&field.text(report)?, dir) {
             Ok(place) => {

@@ -34,6 +34,11 @@ pub trait Link {
     /// [`ListenError::Io`].
     fn listen(&self, me: NodeId) -> Result<Box<dyn Listener>, ListenError>;
 
+    /// What the link counts, each by a name that begins with the link's; none by default.
+    fn counters(&self) -> Vec<(&'static str, u64)> {
+        Vec::new()
+    }
+
     /// Connects to the node `to`. Fails with [`io::ErrorKind::NotFound`] or
     /// [`io::ErrorKind::ConnectionRefused`] while nobody listens there.
     fn dial(&self, to: NodeId) -> Dialing;
@@ -76,10 +81,18 @@ pub enum ListenError {
     #[error("id {0} is taken: a live node holds it")]
     IdTaken(NodeId),
     /// Another cluster uses the same name on the same servers.
-    #[error("another cluster of the name {cluster:?} is here: it is {other:?}, this one is {ours:?}")]
+    #[error(
+        "the name {cluster:?} is another cluster's at {place}: {holder} has it ({other}), and this one is {ours}; \
+         give one of the two another `cluster` in deploy.json, or a NATS account of its own. If they are one \
+         cluster, their files must agree on `cluster_id`, or without one on `store`"
+    )]
     NameTaken {
         /// The name that both have.
         cluster: String,
+        /// The servers.
+        place: String,
+        /// Which process of the other one answered.
+        holder: String,
         /// What the other one says it is.
         other: String,
         /// What this one is.

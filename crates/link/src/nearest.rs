@@ -35,6 +35,10 @@ impl Link for NearestLink {
         Ok(Box::new(NearestListener(listeners)))
     }
 
+    fn counters(&self) -> Vec<(&'static str, u64)> {
+        [self.near.counters(), self.far.counters()].concat()
+    }
+
     fn dial(&self, to: NodeId) -> Dialing {
         if (self.is_near)(to) { self.near.dial(to) } else { self.far.dial(to) }
     }

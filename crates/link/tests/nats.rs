@@ -6,7 +6,7 @@
 mod relay;
 mod server;
 
-use chappe_link::nats::{Credentials, NatsLink, NatsOptions, Tls};
+use chappe_link::nats::{Credentials, Identity, NatsLink, NatsOptions, Tls};
 use chappe_link::{Buffer, Conn, Link, ListenError, Listener};
 use chappe_wire::NodeId;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -152,13 +152,32 @@ fn of_two_that_claim_an_id_at_once_one_is_refused() {
 #[test]
 fn two_clusters_of_one_name_do_not_share_a_nats() {
     let Some(server) = Server::start("") else { return };
-    let named =
-        |identity: &str| NatsLink::new(NatsOptions { identity: identity.into(), ..options(server.url()) });
-    let (ours, ours_too, other) = (named("store-1"), named("store-1"), named("store-2"));
+    let named = |store: &str, place: &str| NatsOptions {
+        identity: Identity::new([("store", store)]),
+        place: place.into(),
+        ..options(server.url())
+    };
+    let [ours, ours_too, other] =
+        [("one", "node 1 on east"), ("one", "node 2 on east"), ("two", "node 3 on west")]
+            .map(|(store, place)| NatsLink::new(named(store, place)));
     let _held = ours.listen(NodeId(1)).unwrap();
     ours_too.listen(NodeId(2)).unwrap();
     let text = refusal(other.listen(NodeId(3)));
-    assert!(text.contains("\"store-1\"") && text.contains("\"store-2\"") && text.contains("test"), "{text}");
+    for part in ["\"test\"", "store \"one\"", "store \"two\"", "on east has it", "cluster_id", &server.url()]
+    {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+    // Both ends know, and one that does not ask first is turned away at the door.
+    assert_eq!(ours.stats().strangers + ours_too.stats().strangers, 1);
+    run(async {
+        let error = other.dial(NodeId(1)).await.err().unwrap().to_string();
+        assert!(
+            error.contains("another cluster of the name \"test\"") && error.contains("node 1 on east"),
+            "{error}"
+        );
+        ours_too.dial(NodeId(1)).await.unwrap();
+        assert_eq!(ours.stats().strangers, ours.stats().strangers.max(1));
+    });
 }
 
 #[test]
@@ -191,7 +210,8 @@ fn wrong_credentials_are_refused_by_name_and_right_ones_work() {
 #[test]
 fn missing_permissions_are_named_and_not_mistaken_for_silence() {
     let nobody = r#"permissions: { publish: "other.>", subscribe: "other.>" }"#;
-    let no_master = r#"permissions: { publish: { deny: "chappe.test.node.1" }, subscribe: "chappe.test.>" }"#;
+    let no_master =
+        r#"permissions: { publish: { deny: "chappe.test.node.1.dial" }, subscribe: "chappe.test.>" }"#;
     let users = format!(
         "authorization {{ users: [ {{ user: a, password: a, {nobody} }}, {{ user: b, password: b, {no_master} }} ] }}"
     );
@@ -204,9 +224,90 @@ fn missing_permissions_are_named_and_not_mistaken_for_silence() {
         let _listener = b.listen(HERE).unwrap();
         let error = b.dial(NodeId(1)).await.err().unwrap();
         assert_eq!(error.kind(), io::ErrorKind::PermissionDenied, "{error}");
-        assert!(error.to_string().contains("chappe.test.node.1"), "{error}");
+        assert!(error.to_string().contains("chappe.test.node.1.dial"), "{error}");
         assert_eq!(b.stats().server_errors, 1);
     });
+}
+
+#[test]
+fn what_a_node_would_be_refused_is_found_before_it_starts() {
+    let all = r#"publish: "chappe.test.>", subscribe: "chappe.test.>""#;
+    let user = |name: &str, what: &str| format!("{{ user: {name}, password: x, permissions: {{ {what} }} }}");
+    let users = [
+        user("whole", all),
+        user("deaf", r#"publish: "chappe.test.>", subscribe: "chappe.test.inbox.>""#),
+        user("mute", r#"publish: "chappe.test.inbox.>", subscribe: "chappe.test.>""#),
+        user(
+            "other",
+            r#"publish: "chappe.test.>", subscribe: ["chappe.test.at.>", "chappe.test.inbox.>", "chappe.test.who", "chappe.test.node.8.*"]"#,
+        ),
+        user("alone", r#"publish: ["chappe.test.at.>", "chappe.test.who"], subscribe: "chappe.test.>""#),
+    ];
+    let Some(server) = Server::start(&format!("authorization {{ users: [{}] }}", users.join(", "))) else {
+        return;
+    };
+    let at = |user: &str| link(format!("nats://{user}:x@127.0.0.1:{}", server.port()));
+    let whole = at("whole").probe(Some(HERE), &[NodeId(1)]).unwrap();
+    assert!(
+        whole.max_payload > 4096 && !whole.version.is_empty() && !whole.round_trip.is_zero(),
+        "{whole:?}"
+    );
+    for (user, subject) in [
+        ("deaf", "Subscription to \"chappe.test.at.any."),
+        ("mute", "Publish to \"chappe.test.at.any."),
+        ("other", "Subscription to \"chappe.test.node.7.*\""),
+        ("alone", "Publish to \"chappe.test.node.1.dial\""),
+    ] {
+        let text = at(user).probe(Some(HERE), &[NodeId(1)]).unwrap_err().to_string();
+        assert!(text.contains(subject) && text.contains("nats-config"), "{user}: {text}");
+        // The same is named when the node starts all the same.
+        let started = at(user).listen(HERE).map(drop);
+        assert!(user == "alone" || started.unwrap_err().to_string().contains(subject), "{user}");
+    }
+    // A node that runs does not notice.
+    let running = at("whole");
+    let mut listener = running.listen(HERE).unwrap();
+    at("whole").probe(Some(HERE), &[HERE]).unwrap();
+    run(async {
+        connect(&at("whole"), &mut listener, HERE).await;
+    });
+}
+
+#[test]
+fn a_server_that_takes_only_small_messages_is_refused_by_name() {
+    let Some(server) = Server::start("max_payload: 1024") else { return };
+    let text = refusal(link(server.url()).listen(HERE));
+    assert!(text.contains(&server.url()) && text.contains("max_payload") && text.contains("1024"), "{text}");
+}
+
+#[test]
+fn tokens_nkeys_and_credential_files_that_are_wrong_are_refused_by_name() {
+    let right = nkeys::KeyPair::new_user();
+    let users = format!("authorization {{ users: [ {{ nkey: {} }} ] }}", right.public_key());
+    let Some(server) = Server::start(&users) else { return };
+    let with =
+        |server: &Server, credentials| NatsLink::new(NatsOptions { credentials, ..options(server.url()) });
+    with(&server, Credentials::NKey(right.seed().unwrap())).listen(HERE).unwrap();
+    let wrong = nkeys::KeyPair::new_user().seed().unwrap();
+    let text = refusal(with(&server, Credentials::NKey(wrong.clone())).listen(HERE));
+    assert!(text.contains("refuses these credentials: this nkey") && !text.contains(&wrong), "{text}");
+    let text = refusal(with(&server, Credentials::NKey("no seed".into())).listen(HERE));
+    assert!(text.contains("nkey") && !text.contains("no seed"), "{text}");
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("node.creds");
+    let text = format!(
+        "-----BEGIN NATS USER JWT-----\ne30.e30.e30\n------END NATS USER JWT------\n\n\
+         -----BEGIN USER NKEY SEED-----\n{wrong}\n------END USER NKEY SEED------\n"
+    );
+    std::fs::write(&file, text).unwrap();
+    let text = refusal(with(&server, Credentials::File(file)).listen(HERE));
+    assert!(text.contains("refuses these credentials: the file") && text.contains("node.creds"), "{text}");
+    let token = Server::start("authorization { token: right }").unwrap();
+    with(&token, Credentials::Token("right".into())).listen(HERE).unwrap();
+    let text = refusal(with(&token, Credentials::Token("guess".into())).listen(HERE));
+    assert!(text.contains("refuses these credentials: this token") && !text.contains("guess"), "{text}");
+    let text = refusal(link(token.url()).listen(HERE));
+    assert!(text.contains("wants some, and there are none"), "{text}");
 }
 
 /// Writes an authority and a certificate of the server's by it; returns the configuration that names them.

@@ -8,6 +8,8 @@ use chappe_wire::{NodeId, Reason, Role};
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 
+/// How much of what a node says of its version is kept.
+const VERSION: usize = 32;
 /// The most tools that may be connected.
 const TOOLS: usize = 1024;
 
@@ -50,6 +52,7 @@ impl Master {
                 tools.remove(&id);
             }
             drop(tools);
+            master.0.versions.borrow_mut().remove(&(id, incarnation));
             let change = master.0.membership.borrow_mut().disconnected(id, incarnation);
             if !change.gone.is_empty() {
                 tracing::info!(node = %id, "gone: its connection has ended");
@@ -114,6 +117,9 @@ impl Master {
             if hello.purpose == Purpose::Messages {
                 tools.insert(id, hello.incarnation);
             }
+        } else if hello.purpose == Purpose::Messages {
+            let version = hello.version.chars().take(VERSION).collect();
+            self.0.versions.borrow_mut().insert((id, hello.incarnation), version);
         }
         Ok(())
     }

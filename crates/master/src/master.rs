@@ -33,6 +33,8 @@ pub(crate) struct Inner {
     pub(crate) urls: RefCell<Urls>,
     /// Command-line tools that are connected, with their lives.
     pub(crate) tools: RefCell<BTreeMap<NodeId, u64>>,
+    /// What the nodes that are connected say of their programs' versions.
+    pub(crate) versions: RefCell<BTreeMap<(NodeId, u64), String>>,
     /// What waits until all sessions are known.
     held: RefCell<VecDeque<Box<dyn FnOnce()>>>,
     pub(crate) was_recovering: Cell<bool>,
@@ -63,6 +65,7 @@ impl Master {
             strategy: RefCell::default(),
             urls: RefCell::default(),
             tools: RefCell::default(),
+            versions: RefCell::default(),
             held: RefCell::default(),
             was_recovering: Cell::new(false),
             behind: RefCell::default(),
@@ -110,6 +113,11 @@ impl Master {
     /// All nodes, by id.
     pub fn nodes(&self) -> Vec<NodeInfo> {
         let players = self.0.directory.borrow().players_by_node();
+        let versions = self.0.versions.borrow();
+        let version = |member: &Member| match member.id == self.0.node.id() {
+            true => chappe_node::VERSION.to_owned(),
+            false => versions.get(&(member.id, member.incarnation)).cloned().unwrap_or_default(),
+        };
         let info = |member: &Member| NodeInfo {
             id: member.id,
             role: member.role,
@@ -118,6 +126,7 @@ impl Master {
             incarnation: member.incarnation,
             modules: member.modules.clone(),
             players: players.get(&member.id).copied().unwrap_or_default(),
+            version: version(member),
         };
         self.0.node.with_view(|view| view.members().map(info).collect())
     }

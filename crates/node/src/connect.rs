@@ -29,6 +29,7 @@ impl Inner {
             purpose,
             term: 0,
             auth: None,
+            version: crate::VERSION.to_owned(),
         }
     }
 

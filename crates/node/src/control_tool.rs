@@ -25,6 +25,9 @@ pub struct NodeInfo {
     pub modules: Vec<String>,
     /// Players: on a lobby or game those that stand on it, at a proxy those whose sessions it holds.
     pub players: usize,
+    /// The version of its program; empty where it does not say.
+    #[serde(default)]
+    pub version: String,
 }
 
 /// `$master players`: some players, by uid. Answered with a [`PlayersPage`].

@@ -5,6 +5,9 @@
 //! peer, at once, all that the turn has produced; `gate` holds what handler runs send until they may speak. `members` is the node's place in the cluster, `players` who is
 //! on it, `passage` how they come and go where that takes time, `control` what the runtime's parts say to each other. [`system`] holds the calls that games use.
 
+/// The version of this program: what nodes tell the master.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 mod call;
 mod clock;
 mod config;

@@ -191,6 +191,9 @@ impl Node {
         let mut report = self.0.stats.report(self.id(), self.0.config.incarnation, live);
         let waits = peers.values().map(|peer| peer.queued() as u64).sum();
         let unacknowledged = peers.values().map(|peer| peer.unacknowledged() as u64).sum();
+        let link = self.0.link.borrow().clone();
+        let counted = link.map(|link| link.counters()).unwrap_or_default();
+        report.named.extend(counted.into_iter().map(|(name, count)| (name.to_owned(), count)));
         report.named.insert("queued_bytes".into(), waits);
         report.named.insert("unacknowledged".into(), unacknowledged);
         report.named.insert("held_messages".into(), self.held_messages() as u64);

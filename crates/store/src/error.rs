@@ -36,7 +36,10 @@ pub enum StoreError {
         known: u32,
     },
     /// Another cluster owns it.
-    #[error("the store at {place} belongs to the cluster {found:?}, not to {ours:?}")]
+    #[error(
+        "the store at {place} belongs to the cluster {found:?}, not to {ours:?}; `chappe store adopt` takes it over on \
+         purpose, as after a change of the cluster's name"
+    )]
     OtherCluster {
         /// The file or the url, without secrets.
         place: String,

@@ -35,6 +35,7 @@ mod notification;
 mod open;
 mod options;
 mod overlay;
+mod owner;
 mod postgres;
 mod record;
 #[cfg(feature = "sabotage")]
@@ -45,6 +46,7 @@ mod seen;
 mod serve;
 mod sqlite;
 mod store;
+mod survey;
 mod work;
 
 pub use client::{StoreClient, StoreStats};
@@ -66,4 +68,5 @@ pub use record::{Claimed, HistoryEntry, Record};
 pub use serve::{Pace, on_task, on_thread};
 pub use sqlite::SqliteStore;
 pub use store::{DeadLetter, Push, Store, Verdict};
+pub use survey::{Survey, survey};
 pub use work::{Committed, Done, Work};

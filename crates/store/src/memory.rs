@@ -8,6 +8,7 @@ mod tables;
 use crate::changes::{Rows, Wanted};
 use crate::judge::judge;
 use crate::lease::{self, Led};
+use crate::owner;
 use crate::{
     Candidate, CommitId, DeadLetter, Done, HistoryEntry, Lease, Notification, NotificationId, Options, Push,
     Record, Store, StoreError, Verdict, Work,
@@ -43,10 +44,11 @@ impl MemoryDisk {
     /// [`StoreError::OtherCluster`].
     pub fn open(&self, options: Options) -> Result<MemoryStore, StoreError> {
         let mut disk = self.lock();
-        let owner = disk.cluster.get_or_insert_with(|| options.cluster.clone()).clone();
-        if owner != options.cluster {
-            let place = "memory".to_owned();
-            return Err(StoreError::OtherCluster { place, found: owner, ours: options.cluster });
+        let found = [disk.cluster.clone(), None];
+        for (key, value) in owner::settle(found, &options, || "memory".to_owned())? {
+            if key == owner::KEYS[0] {
+                disk.cluster = Some(value);
+            }
         }
         if !options.is_shared {
             disk.opened += 1;

@@ -7,6 +7,10 @@ use crate::Clock;
 pub struct Options {
     /// The cluster that owns the store. Written at the first open; another name is refused afterwards.
     pub cluster: String,
+    /// What tells that cluster from another one of its name, where it says so. Written and refused as the name is.
+    pub cluster_id: Option<String>,
+    /// The name of the cluster that the store may be taken over from. Default: none.
+    pub adopts: Option<String>,
     /// Bounds.
     pub limits: Limits,
     /// What judges deadlines. PostgreSQL uses the server's clock instead.
@@ -23,6 +27,8 @@ impl Options {
     pub fn new(cluster: impl Into<String>) -> Options {
         Options {
             cluster: cluster.into(),
+            cluster_id: None,
+            adopts: None,
             limits: Limits::default(),
             clock: Clock::system(),
             is_shared: false,

@@ -12,6 +12,8 @@ mod flush;
 mod lease;
 mod pipeline;
 mod read;
+mod target;
+mod tls;
 
 use crate::changes::Wanted;
 use crate::judge::judge;
@@ -19,13 +21,16 @@ use crate::lease::Led;
 use crate::work::tell_pruned;
 use crate::{
     Candidate, CommitId, DeadLetter, Done, HistoryEntry, Lease, Notification, NotificationId, Options, Push,
-    Record, Store, StoreError, Verdict, Work,
+    Record, Store, StoreError, Survey, Verdict, Work,
 };
-use connect::Target;
 use pipeline::Session;
+use std::error::Error;
 use std::time::Duration;
+use target::Target;
 use tokio::runtime::Runtime;
 
+/// What a look from outside may take.
+const SURVEY: Duration = Duration::from_secs(6);
 /// What one flush or read may take, connecting included; after that the session is given up.
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -42,7 +47,9 @@ pub struct PostgresStore {
 
 impl PostgresStore {
     /// Connects to `url` (`postgres://user@host/database`, or `host=/run/postgresql dbname=game`), and brings the
-    /// schema up to date. TLS is not supported: `sslmode=require` is refused.
+    /// schema up to date. A url may say `sslmode` (`require` and `verify-ca` check the certificate's authority and dates,
+    /// `verify-full` its name too; without it nothing is encrypted), `sslrootcert`, `sslcert` and `sslkey`, and
+    /// `passfile`; the password may stand in `PGPASSWORD` or in a password file.
     ///
     /// # Errors
     /// All but [`StoreError::AnswerLost`] and [`StoreError::Overloaded`].
@@ -54,12 +61,12 @@ impl PostgresStore {
         Ok(PostgresStore { target, options, runtime, session: Some(session), led: None })
     }
 
-    /// Whether `url` is one that can be opened; nobody is asked.
+    /// Whether `url` is one that can be opened, and its files are there; nobody is asked.
     ///
     /// # Errors
     /// [`StoreError::BadPlace`].
     pub(crate) fn check_url(url: &str) -> Result<(), StoreError> {
-        Target::parse(url).map(drop)
+        Target::parse(url)?.ready().map(drop)
     }
 
     /// Runs `task` on the session, within [`PATIENCE`]. A session that is lost or late is given up.
@@ -99,6 +106,16 @@ impl PostgresStore {
     ) -> Result<T, StoreError> {
         self.on_session(StoreError::StoreUnavailable, task)
     }
+}
+
+/// Looks at the database and changes nothing.
+pub(crate) fn survey(url: &str) -> Result<Survey, StoreError> {
+    let target = Target::parse(url)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| StoreError::StoreUnavailable(error.to_string()))?;
+    let looking = async { tokio::time::timeout(SURVEY, connect::survey(&target)).await };
+    let late = || StoreError::StoreUnavailable(format!("{} does not answer", target.place));
+    runtime.block_on(looking).unwrap_or_else(|_| Err(late()))
 }
 
 impl Store for PostgresStore {
@@ -200,6 +217,20 @@ impl Store for PostgresStore {
     fn players(&mut self, after: Option<u64>, limit: u32) -> Result<Vec<u64>, StoreError> {
         self.read(async |session| read::players(session, after, limit).await)
     }
+}
+
+/// An error with its causes, each said once.
+fn told_by(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
 }
 
 /// Why a database that was open cannot be opened again: at the moment.

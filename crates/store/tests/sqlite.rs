@@ -4,7 +4,7 @@
 
 use chappe_store::{
     Commit, CommitId, Done, Options, Record, RecordChange, Refused, SqliteStore, Store, StoreError, Verdict,
-    Work,
+    Work, survey,
 };
 use chappe_wire::NodeId;
 use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
@@ -21,6 +21,24 @@ fn claim(store: &mut dyn Store, uid: u64) -> Record {
         Done::Claimed(claimed) => claimed.record,
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn a_look_from_outside_sees_who_has_the_file_and_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store.sqlite");
+    let place = path.to_string_lossy().into_owned();
+    assert_eq!(survey(&place).unwrap().owner, None);
+    assert!(!path.exists());
+    let store = open(&path);
+    assert!(survey(&place).unwrap().is_in_use);
+    drop(store);
+    let found = survey(&place).unwrap();
+    assert_eq!((found.owner.as_deref(), found.schema), (Some("ours"), Some(found.latest)));
+    assert!(!found.is_in_use && found.hindrance.is_none(), "{found:?}");
+    open(&path);
+    std::fs::write(&path, "another program's").unwrap();
+    assert!(survey(&place).is_err());
 }
 
 fn commit(of: &Record, id: u64, document: Vec<u8>) -> Work {

@@ -68,6 +68,9 @@ pub struct Hello {
     /// The sender has a secret to prove; `None` where it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth: Option<Auth>,
+    /// The version of the sender's program, for people. Empty: it does not say.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub version: String,
 }
 
 /// That a side has a secret, and what the other's proof must be made over.
@@ -183,6 +186,7 @@ mod tests {
             purpose: Purpose::Messages,
             term: 0,
             auth: None,
+            version: String::new(),
         })
     }
 

@@ -101,6 +101,7 @@ fn written() -> Vec<Value> {
         purpose: Purpose::Messages,
         term: 0,
         auth: None,
+        version: String::new(),
     };
     let refusal = Refusal { reason: Reason::WrongCluster, message: "not here".into() };
     let greetings = [("hello", Greeting::Hello(hello)), ("refusal", Greeting::Refuse(refusal))];
@@ -136,6 +137,7 @@ fn handshake() -> Value {
         purpose: Purpose::Messages,
         term: 0,
         auth: None,
+        version: String::new(),
     };
     let texts = ["not for production: one", "not for production: two"];
     let [both, second] = [texts.join("\n"), texts[1].to_owned()].map(|text| Secrets::parse(&text).unwrap());

@@ -1,22 +1,31 @@
 //! `chappe check`: all that is wrong with a deploy.json, and nothing started.
 
 use super::{Context, DeployFile};
-use crate::exit::CommandError;
+use crate::engines::{self, Finding, Level};
+use crate::exit::{self, CommandError};
 use crate::{access, secrets, tool};
-use chappe_deploy::{Deploy, DeployErrors, StorePlace};
+use chappe_deploy::{Deploy, DeployErrors, NodeEntry, StorePlace};
 use serde_json::json;
 
 /// Tell everything that is wrong with a deploy.json
 ///
 /// Each error with its line and column. Nothing is started. Beside the file itself, the programs that it names
-/// are looked for, certificates and login keys are read, and its ports are tried, unless the cluster is running.
+/// are looked for, certificates and login keys are read, its ports are tried, unless the cluster is running, and then
+/// its engines: NATS with the nodes' credentials and permissions, the store with its owner, and the nodes that run.
+/// Only errors make it fail.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
-  chappe check deploy.json --json")]
+  chappe check deploy.json --host east")]
 pub(super) struct Args {
     #[command(flatten)]
     file: DeployFile,
+    /// Look at what this machine's nodes need: those whose entries have this `host`
+    #[arg(long, value_name = "NAME")]
+    host: Option<String>,
+    /// Leave the network out: neither NATS nor the store nor the running cluster is asked
+    #[arg(long)]
+    offline: bool,
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), CommandError> {
@@ -34,7 +43,16 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CommandError> {
             return Err(errors.into());
         }
     };
-    let ports = if tool::is_running(&deploy) { Ok(()) } else { deploy.probe_ports(|_| true) };
+    let host = args.host.as_deref();
+    if host.is_some() {
+        deploy.on_host(host).map_err(CommandError::Usage)?;
+    }
+    // Ports of other machines are not to be had on this one.
+    let is_here = |entry: &NodeEntry| match host {
+        None => !deploy.is_distributed(),
+        host => entry.host.as_deref() == host,
+    };
+    let ports = if tool::is_running(&deploy) { Ok(()) } else { deploy.probe_ports(is_here) };
     let at = |place: &StorePlace| {
         chappe_store::check_place(&place.with_secrets()).map_err(|error| error.to_string())
     };
@@ -50,14 +68,27 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CommandError> {
         .iter()
         .map(|entry| json!({"id": entry.id, "role": entry.role, "type": entry.node_type, "port": entry.port}))
         .collect();
-    let found = json!({"ok": true, "cluster": deploy.cluster, "nodes": nodes, "warnings": warnings});
+    let findings = if args.offline { Vec::new() } else { engines::look(&deploy, host) };
+    let is_ok = findings.iter().all(|finding| finding.level != Level::Error);
+    let found = json!({
+        "ok": is_ok, "cluster": deploy.cluster, "nodes": nodes, "warnings": warnings, "findings": findings,
+    });
     context.print(&found, || {
         let mut lines: Vec<String> =
             warnings.iter().map(|warning| format!("warning: {}:{warning}", deploy.file)).collect();
         lines.push(format!("{}: no errors; cluster `{}`, {}", deploy.file, deploy.cluster, counts(&deploy)));
+        lines.extend(findings.iter().map(told));
         lines.join("\n")
     });
-    Ok(())
+    if is_ok { Ok(()) } else { Err(CommandError::Told { code: exit::FAILED }) }
+}
+
+fn told(finding: &Finding) -> String {
+    match finding.level {
+        Level::Error => format!("error: {}", finding.message),
+        Level::Warning => format!("warning: {}", finding.message),
+        Level::Note => finding.message.clone(),
+    }
 }
 
 fn together(one: Result<(), DeployErrors>, other: Result<(), DeployErrors>) -> Result<(), DeployErrors> {

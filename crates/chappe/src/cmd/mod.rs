@@ -9,6 +9,7 @@ mod deadletters;
 mod drain;
 mod kick;
 mod mods;
+mod nats_config;
 mod node;
 mod nodes;
 mod notifications;
@@ -76,6 +77,7 @@ enum Command {
     Up(up::Args),
     Node(node::Args),
     Check(check::Args),
+    NatsConfig(nats_config::Args),
     Call(call::Args),
     Send(send::Args),
     Nodes(nodes::Args),
@@ -125,6 +127,7 @@ pub(crate) fn run(app: App, args: impl IntoIterator<Item = OsString>) -> ExitCod
         Command::Up(args) => up::run(&context, args),
         Command::Node(args) => node::run(&context, &args),
         Command::Check(args) => check::run(&context, &args),
+        Command::NatsConfig(args) => nats_config::run(&context, &args),
         Command::Call(args) => call::run(&context, args),
         Command::Send(args) => send::run(&context, args),
         Command::Nodes(args) => nodes::run(&context, &args),

@@ -28,7 +28,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CommandError> {
     context.print(&found, || {
         let mut rows: Vec<Vec<String>> = nodes.iter().map(row).collect();
         rows.extend(absent.iter().map(|entry| absent_row(entry)));
-        table(&["ID", "ROLE", "TYPE", "STATE", "PLAYERS", "MODULES"], &rows)
+        table(&["ID", "ROLE", "TYPE", "STATE", "PLAYERS", "VERSION", "MODULES"], &rows)
     });
     Ok(())
 }
@@ -48,6 +48,7 @@ fn row(node: &NodeInfo) -> Vec<String> {
         node.node_type.clone(),
         node.state.as_str().to_owned(),
         players,
+        if node.version.is_empty() { "?".to_owned() } else { node.version.clone() },
         modules,
     ]
 }
@@ -55,5 +56,5 @@ fn row(node: &NodeInfo) -> Vec<String> {
 fn absent_row(entry: &NodeEntry) -> Vec<String> {
     let unknown = || "-".to_owned();
     let (id, role) = (entry.id.to_string(), entry.role.to_string());
-    vec![id, role, entry.node_type.clone(), "absent".to_owned(), unknown(), unknown()]
+    vec![id, role, entry.node_type.clone(), "absent".to_owned(), unknown(), unknown(), unknown()]
 }

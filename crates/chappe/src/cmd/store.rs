@@ -19,9 +19,9 @@ const BACK_UP: Duration = Duration::from_secs(600);
 /// Uids that are read at once.
 const PAGE: u32 = 1000;
 
-/// Back up the store of records and notifications, and restore it
+/// Back up the store of records and notifications, restore it, take it over
 ///
-/// For the SQLite file. A PostgreSQL database has tools of its own: pg_dump and pg_restore.
+/// Backups are for the SQLite file. A PostgreSQL database has tools of its own: pg_dump and pg_restore.
 #[derive(Debug, clap::Args)]
 #[command(
     disable_help_subcommand = true,
@@ -38,6 +38,7 @@ pub(super) struct Args {
 enum StoreCommand {
     Backup(BackupArgs),
     Restore(RestoreArgs),
+    Adopt(AdoptArgs),
 }
 
 /// Copy the store of a running cluster to a new file
@@ -66,12 +67,32 @@ struct RestoreArgs {
     file: DeployFile,
     /// The backup
     from: PathBuf,
+    /// The cluster that the backup is of, where it is another one: this one takes it over
+    #[arg(long, value_name = "CLUSTER")]
+    adopt: Option<String>,
+}
+
+/// Take over a store that another cluster owns; that one must not run
+///
+/// A store belongs to the cluster that made it, and every other is refused: two clusters on one store would mix their
+/// players. This is for a cluster that was renamed, has got another `cluster_id`, or plays on with another's records.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  chappe store adopt deploy.json arena-old")]
+struct AdoptArgs {
+    #[command(flatten)]
+    file: DeployFile,
+    /// The name of the cluster that owns it; the refusal says it
+    #[arg(value_name = "CLUSTER")]
+    from: String,
 }
 
 pub(super) fn run(context: &Context, args: Args) -> Result<(), CommandError> {
     match args.command {
         StoreCommand::Backup(args) => back_up(context, &args),
         StoreCommand::Restore(args) => restore(context, &args),
+        StoreCommand::Adopt(args) => adopt(context, &args),
     }
 }
 
@@ -81,6 +102,28 @@ fn back_up(context: &Context, args: &BackupArgs) -> Result<(), CommandError> {
     let to = to.to_string_lossy().into_owned();
     let () = tool::ask_of(&deploy, (MODULE, "back_up"), &BackUp { to: to.clone() }, BACK_UP)?;
     context.print(&json!({"ok": true, "file": to}), || format!("the store is copied to {to}"));
+    Ok(())
+}
+
+fn adopt(context: &Context, args: &AdoptArgs) -> Result<(), CommandError> {
+    let deploy = args.file.load_quietly()?;
+    let place = store::choice(&deploy)?.place;
+    if let StorePlace::File(file) = &place
+        && !file.exists()
+    {
+        let text = format!("there is no store at {}", file.display());
+        return Err(CommandError::Usage(text));
+    }
+    let options = Options { adopts: Some(args.from.clone()), ..store::options(&deploy) };
+    // Nobody else can have it open meanwhile.
+    let mut adopted = chappe_store::open(&place.with_secrets(), options).map_err(CommandError::Store)?;
+    let players = adopted.players(None, 1).map_err(CommandError::Store)?;
+    adopted.close();
+    let found = json!({"ok": true, "store": place.to_string(), "cluster": deploy.cluster, "empty": players.is_empty()});
+    context.print(&found, || {
+        let (cluster, from) = (&deploy.cluster, &args.from);
+        format!("the store at {place} belongs to the cluster `{cluster}` now, and to `{from}` no more")
+    });
     Ok(())
 }
 
@@ -95,7 +138,7 @@ fn restore(context: &Context, args: &RestoreArgs) -> Result<(), CommandError> {
         return Err(CommandError::Usage(text));
     }
     let new = beside(&file, ".restoring");
-    let players = match copy(&deploy, &args.from, &file, &new) {
+    let players = match copy(&deploy, args, &file, &new) {
         Ok(players) => players,
         Err(error) => {
             // The store that is there has not been touched.
@@ -115,17 +158,18 @@ fn restore(context: &Context, args: &RestoreArgs) -> Result<(), CommandError> {
 }
 
 /// Copies the backup beside the store, and opens the copy: it must be ours, and every record readable.
-fn copy(deploy: &Deploy, from: &Path, file: &Path, new: &Path) -> Result<usize, CommandError> {
-    let options = || Options::new(&deploy.cluster);
+fn copy(deploy: &Deploy, args: &RestoreArgs, file: &Path, new: &Path) -> Result<usize, CommandError> {
+    let options = || Options { adopts: args.adopt.clone(), ..store::options(deploy) };
     // A master that no longer answers may have it open all the same.
     if file.exists()
-        && let Err(error @ StoreError::InUse { .. }) = SqliteStore::open(file, options()).map(drop)
+        && let Err(error @ StoreError::InUse { .. }) =
+            SqliteStore::open(file, store::options(deploy)).map(drop)
     {
         return Err(CommandError::Store(error));
     }
     let dir = file.parent().unwrap_or(Path::new("."));
     store::make_dir(dir).map_err(CommandError::io("the store's directory"))?;
-    fs::copy(from, new).map_err(CommandError::io("the backup cannot be copied"))?;
+    fs::copy(&args.from, new).map_err(CommandError::io("the backup cannot be copied"))?;
     let mut copied = SqliteStore::open(new, options()).map_err(CommandError::Store)?;
     let (mut players, mut after) = (0, None);
     loop {

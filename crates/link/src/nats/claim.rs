@@ -5,7 +5,8 @@
 
 use super::conn::NatsConn;
 use super::hub::{ANSWER, Hub, lock};
-use super::message::{Head, Kind};
+use super::message::{Head, Kind, Subjects};
+use super::stats::count;
 use crate::{Conn, ListenError, Listener};
 use async_nats::{Client, Message, Request, RequestErrorKind, Subject, Subscriber};
 use bytes::Bytes;
@@ -26,6 +27,8 @@ const STANDS_STILL: Duration = Duration::from_secs(10);
 const QUESTION: Duration = Duration::from_secs(1);
 /// Holders younger than this may have claimed at the same time as another.
 const YOUNG: Duration = Duration::from_secs(5);
+/// The queue group in which one process answers for the cluster's name.
+pub(super) const GROUP: &str = "one";
 /// Connections that may wait to be taken.
 const BACKLOG: usize = 1024;
 
@@ -58,16 +61,18 @@ pub(super) async fn listen(
         hub.is_named.store(true, Ordering::Relaxed);
     }
     check_id(&hub, &client, me, life).await?;
-    let subject = hub.subjects.node(me);
     let messages =
-        client.subscribe(subject.clone()).await.map_err(|error| failed(io::Error::other(error)))?;
+        client.subscribe(hub.subjects.node(me)).await.map_err(|error| failed(io::Error::other(error)))?;
     let (accepted, connections) = mpsc::channel(BACKLOG);
     let (told, established) = oneshot::channel();
     let door = Door { hub: hub.clone(), me, life, since: Instant::now(), accepted, told: Some(told) };
     let task = tokio::spawn(door.serve(messages)).abort_handle();
     let hold = async {
         let hold = Head::new(Kind::Hold, 0, life).with(&[]);
-        client.publish_with_reply(subject, hub.subjects.conn(0), hold).await.map_err(io::Error::other)?;
+        client
+            .publish_with_reply(hub.subjects.claim(me), hub.subjects.conn(0), hold)
+            .await
+            .map_err(io::Error::other)?;
         Ok(established.await.is_ok_and(|is_ours| is_ours))
     };
     match hub.unless_refused(hold).await {
@@ -93,44 +98,50 @@ pub(super) fn release(hub: &Hub, me: NodeId, life: u64) {
     }
 }
 
-/// Asks which cluster answers for our name. One of its nodes does, whichever NATS picks.
+/// Asks which cluster answers for our name, and answers for it from now on.
 async fn check_name(hub: &Arc<Hub>, client: &Client) -> Result<(), ListenError> {
-    let who = hub.subjects.who();
-    let identity = &hub.options.identity;
-    let asked = Head::new(Kind::Who, 0, 0).with(identity.as_bytes());
-    // The one that was picked may stand still.
-    for _ in 0..3 {
-        let Some(answer) = ask(hub, client, &who, asked.clone()).await? else { continue };
-        let Some(answer) = answer else { break };
-        let other = Head::decode(&answer.payload).map_or_else(
-            |_| "one that speaks another language".to_owned(),
-            |(_, data)| String::from_utf8_lossy(data).into_owned(),
-        );
-        if !other.is_empty() && !identity.is_empty() && other != *identity {
-            let (cluster, ours) = (hub.options.cluster.clone(), identity.clone());
-            return Err(ListenError::NameTaken { cluster, other, ours });
-        }
-        break;
-    }
-    let answers = client.queue_subscribe(who, "one".to_owned()).await;
+    ask_name(hub, client).await?;
+    let answers = client.queue_subscribe(hub.subjects.who(), GROUP.to_owned()).await;
     let place = hub.options.places();
     let answers = answers.map_err(|error| ListenError::Io { place, source: io::Error::other(error) })?;
     tokio::spawn(tell_name(hub.clone(), answers));
     Ok(())
 }
 
+/// Asks which cluster answers for our name. One of its nodes does, whichever NATS picks.
+pub(super) async fn ask_name(hub: &Hub, client: &Client) -> Result<(), ListenError> {
+    let who = hub.subjects.who();
+    let asked = Head::new(Kind::Who, 0, 0).with(&hub.options.card());
+    // The one that was picked may stand still.
+    for _ in 0..3 {
+        let Some(answer) = ask(hub, client, &who, asked.clone()).await? else { continue };
+        let Some(answer) = answer else { break };
+        let Ok((_, data)) = Head::decode(&answer.payload) else { break };
+        if let Some(stranger) = hub.stranger(data) {
+            let (cluster, ours) = (hub.options.cluster.clone(), hub.options.identity.to_string());
+            let (holder, other) = (stranger.place, stranger.identity.to_string());
+            return Err(ListenError::NameTaken { cluster, place: hub.options.places(), holder, other, ours });
+        }
+        break;
+    }
+    Ok(())
+}
+
 async fn tell_name(hub: Arc<Hub>, mut questions: Subscriber) {
     while let Some(question) = questions.next().await {
-        let identity = hub.options.identity.as_bytes();
+        if let Ok((_, asker)) = Head::decode(&question.payload) {
+            hub.stranger(asker).iter().for_each(|stranger| hub.tell_of(stranger));
+        }
         if let Some(reply) = &question.reply {
-            hub.publish(reply, &hub.subjects.conn(0), Head::new(Kind::Who, 0, 0).with(identity));
+            let card = hub.options.card();
+            hub.publish(reply, &hub.subjects.conn(0), Head::new(Kind::Who, 0, 0).with(&card));
         }
     }
 }
 
 /// Asks whether a live node answers for our id.
 async fn check_id(hub: &Arc<Hub>, client: &Client, me: NodeId, life: u64) -> Result<(), ListenError> {
-    let subject = hub.subjects.node(me);
+    let subject = hub.subjects.claim(me);
     let claim = Head::new(Kind::Claim, 0, life).with(&[]);
     let begun = Instant::now();
     while begun.elapsed() < STANDS_STILL {
@@ -186,6 +197,11 @@ impl Door {
                     continue;
                 }
             };
+            if (head.kind == Kind::Dial) == Subjects::is_claim(&message.subject) {
+                // Who may dial may not claim: permissions go by the subject.
+                count(&self.hub.counters.unreadable);
+                continue;
+            }
             match (head.kind, reply) {
                 (Kind::Dial, Some(peer)) => self.accept(peer, data, head.seq),
                 (Kind::Claim, Some(reply)) if head.seq != self.life => {
@@ -217,7 +233,17 @@ impl Door {
     }
 
     fn accept(&self, peer: Subject, from: &[u8], room: u64) {
-        let node = from.try_into().ok().map(|id| NodeId(i64::from_le_bytes(id)));
+        let (node, card) = Subjects::called_by(from);
+        if let Some(stranger) = self.hub.stranger(card) {
+            // Of two that came at once, neither has heard the other's answer.
+            self.hub.tell_of(&stranger);
+            let ours = &self.hub.options;
+            let why = format!(
+                "node {} is of another cluster of the name {:?} ({}; {}), and not of the caller's ({})",
+                self.me, ours.cluster, ours.place, ours.identity, stranger.identity
+            );
+            return self.hub.reset(Some(&peer), &self.hub.subjects.conn(0), &why);
+        }
         if let Some(node) = node {
             // Its id is held once, so the process before is gone, and this is the first that is heard of it.
             self.hub.outlived(node, &peer);

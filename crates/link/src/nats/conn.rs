@@ -239,7 +239,7 @@ impl NatsConn {
             let why = format!("NATS at {} is away", hub.options.places());
             return Err(io::Error::new(io::ErrorKind::NotConnected, why));
         };
-        let subject = hub.subjects.node(to);
+        let subject = hub.subjects.dial(to);
         // From here on a dial that is given up is undone.
         let conn = NatsConn(hub.add());
         {
@@ -247,8 +247,8 @@ impl NatsConn {
             state.node = Some(to);
             state.dialling = Some((subject.clone(), Instant::now() + ANSWER));
             let dial = Head::new(Kind::Dial, 0, state.pipe.window() as u64);
-            let me = hub.only_node().map(|node| node.0.to_le_bytes());
-            if !hub.publish(&subject, &conn.0.own, dial.with(me.as_ref().map_or(&[], |me| me.as_slice()))) {
+            let me = Subjects::caller(hub.only_node(), &hub.options.card());
+            if !hub.publish(&subject, &conn.0.own, dial.with(&me)) {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
         }

@@ -1,17 +1,17 @@
 //! What the connections of one process share: its connection to NATS, and who is told what arrives on it.
 
 use super::conn::Side;
+use super::identity::Card;
 use super::message::{Head, Kind, Subjects, Unreadable};
 use super::options::NatsOptions;
 use super::pipe::Over;
-use super::stats::{Counters, count};
+use super::stats::{Counters, NatsStats, count};
 use crate::nats::claim::Held;
-use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ServerError, StatusCode, Subject};
+use async_nats::{Client, Event, ServerError, StatusCode, Subject};
 use bytes::Bytes;
 use chappe_wire::NodeId;
 use futures_util::{FutureExt, StreamExt};
 use std::collections::{BTreeMap, HashMap};
-use std::error::Error;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -20,21 +20,13 @@ use tokio::sync::{Notify, watch};
 use tokio::task::unconstrained;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-/// The servers' silence after which their connection counts as lost is about three of these.
-const PING: Duration = Duration::from_secs(2);
-/// How long connecting to one server may take.
-const CONNECT: Duration = Duration::from_secs(4);
 /// How long a question to NATS or to another process may take.
 pub(super) const ANSWER: Duration = Duration::from_secs(4);
-/// The first wait between two attempts to reconnect, doubled up to the second.
-const RECONNECT: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 /// How often connections are looked after.
 const TICK: Duration = Duration::from_millis(250);
-/// How many messages may wait between the client library and us. Windows bound them long before.
-const DEPTH: usize = 1 << 17;
-/// How many messages may wait to be written to the socket.
-const OUTBOX: usize = 4096;
-/// How long to wait when there are more.
+/// How many of those there are between two measurements of the way to the servers and back.
+const PROBE: u32 = 8;
+/// How long to wait when there is no room for a message.
 const UNJAM: Duration = Duration::from_millis(1);
 
 pub(super) struct Hub {
@@ -46,25 +38,29 @@ pub(super) struct Hub {
     pub(super) is_named: AtomicBool,
     sides: Mutex<HashMap<u64, Arc<Side>>>,
     next: AtomicU64,
-    client: OnceLock<Client>,
-    connecting: tokio::sync::Mutex<()>,
+    pub(super) client: OnceLock<Client>,
+    pub(super) connecting: tokio::sync::Mutex<()>,
     /// Since when the connection to NATS stands.
-    up: Mutex<Option<Instant>>,
+    pub(super) up: Mutex<Option<Instant>>,
     /// Something could not be published for want of room.
     jammed: AtomicBool,
     unjam: Notify,
-    echoed: Notify,
+    /// The number of the last probe, and when it was sent; the number of the last that came back.
+    probed: Mutex<(u64, Instant)>,
+    pub(super) echoed: watch::Sender<u64>,
     /// What a server has refused last.
     refused: watch::Sender<String>,
     /// What is said only once until it is over.
     told_slow: AtomicBool,
     told_away: AtomicBool,
+    /// The place of another cluster of our name that was told of last.
+    told_stranger: Mutex<String>,
 }
 
 impl Hub {
     pub(super) fn new(options: NatsOptions, endpoint: u64) -> Hub {
         Hub {
-            subjects: Subjects::new(&options.cluster, endpoint),
+            subjects: Subjects::new(&options.cluster, &options.scope, endpoint),
             options,
             counters: Counters::default(),
             held: Mutex::default(),
@@ -76,79 +72,33 @@ impl Hub {
             up: Mutex::new(None),
             jammed: AtomicBool::new(false),
             unjam: Notify::new(),
-            echoed: Notify::new(),
+            probed: Mutex::new((0, Instant::now())),
+            echoed: watch::Sender::new(0),
             refused: watch::Sender::new(String::new()),
             told_slow: AtomicBool::new(false),
             told_away: AtomicBool::new(false),
+            told_stranger: Mutex::default(),
         }
     }
 
-    /// The connection to NATS, made if there is none. To be called on the link's own thread.
-    pub(super) async fn connected(self: &Arc<Self>) -> io::Result<Client> {
-        let _one_at_a_time = self.connecting.lock().await;
-        if let Some(client) = self.client.get() {
-            return Ok(client.clone());
-        }
-        let client = self.connect().await.map_err(|error| self.naming(error))?;
-        let conns = client.subscribe(self.subjects.conns()).await.map_err(io::Error::other)?;
-        let messages = tokio::spawn(unconstrained(Arc::clone(self).take_in(conns)));
-        // What NATS lets us neither publish nor hear would look like a peer that does not answer.
-        let probe = client.publish(self.subjects.conn(0), Head::new(Kind::Ack, 0, 0).with(&[]));
-        let echo = async {
-            probe.await.map_err(io::Error::other)?;
-            self.echoed.notified().await;
-            Ok(())
-        };
-        if let Err(error) = self.unless_refused(echo).await {
-            messages.abort();
-            return Err(self.naming(error));
-        }
-        *lock(&self.up) = Some(Instant::now());
-        let _ = self.client.set(client.clone());
-        tokio::spawn(Arc::clone(self).look_after());
-        Ok(client)
+    /// The sender of a card, when that is of another cluster of our name.
+    pub(super) fn stranger(&self, card: &[u8]) -> Option<Card> {
+        Some(Card::decode(card)).filter(|card| self.options.identity.differs_from(&card.identity))
     }
 
-    async fn connect(self: &Arc<Self>) -> io::Result<Client> {
-        // Were another crate to bring a second provider, the client library would not know which to take.
-        let _ = async_nats::rustls::crypto::ring::default_provider().install_default();
-        let this = Arc::downgrade(self);
-        let options = ConnectOptions::new()
-            .name(format!("chappe {}", self.options.cluster))
-            .custom_inbox_prefix(self.subjects.inbox())
-            .subscription_capacity(DEPTH)
-            .client_capacity(OUTBOX)
-            .read_buffer_capacity(u16::MAX)
-            .skip_subject_validation(true)
-            .request_timeout(None)
-            .connection_timeout(CONNECT)
-            .ping_interval(PING)
-            .reconnect_delay_callback(|attempts| match attempts {
-                0 | 1 => Duration::ZERO,
-                more => RECONNECT.0.saturating_mul(1 << (more - 2).min(8)).min(RECONNECT.1),
-            })
-            .event_callback(move |event| {
-                if let Some(this) = this.upgrade() {
-                    this.on_event(event);
-                }
-                std::future::ready(())
-            });
-        let options = self.options.apply(options).await?;
-        options.connect(&self.options.servers).await.map_err(|error| {
-            let kind = match error.kind() {
-                ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
-                    return io::Error::new(io::ErrorKind::PermissionDenied, "it refuses these credentials");
-                }
-                ConnectErrorKind::ServerParse => io::ErrorKind::InvalidInput,
-                ConnectErrorKind::TimedOut => io::ErrorKind::TimedOut,
-                _ => kind_of(&error),
-            };
-            io::Error::new(kind, error.to_string())
-        })
-    }
-
-    fn naming(&self, error: io::Error) -> io::Error {
-        io::Error::new(error.kind(), format!("NATS at {}: {error}", self.options.places()))
+    /// Tells of one, and not again while it tries on.
+    pub(super) fn tell_of(&self, stranger: &Card) {
+        count(&self.counters.strangers);
+        let mut told = lock(&self.told_stranger);
+        if *told == stranger.place {
+            return;
+        }
+        told.clone_from(&stranger.place);
+        let Card { place, identity } = stranger;
+        tracing::error!(
+            cluster = self.options.cluster, servers = self.options.places(), ours = %self.options.identity,
+            "another cluster of this name is turned away: {place}, {identity}; one of them needs another name"
+        );
     }
 
     /// Waits for what needs permissions: a server does not answer what it forbids, it says so beside.
@@ -157,7 +107,8 @@ impl Hub {
         tokio::select! {
             biased;
             Ok(()) = refused.changed() => {
-                let why = refused.borrow().clone();
+                let text = refused.borrow().clone();
+                let why = format!("{text}; this user needs it (`chappe nats-config` writes what each needs)");
                 Err(io::Error::new(io::ErrorKind::PermissionDenied, why))
             }
             done = timeout(ANSWER, work) => done.unwrap_or_else(|_| {
@@ -218,7 +169,7 @@ impl Hub {
         lock(&self.sides).values().cloned().collect()
     }
 
-    async fn take_in(self: Arc<Self>, mut conns: async_nats::Subscriber) {
+    pub(super) async fn take_in(self: Arc<Self>, mut conns: async_nats::Subscriber) {
         while let Some(message) = conns.next().await {
             let Some(id) = Subjects::conn_of(&message.subject) else { continue };
             let side = lock(&self.sides).get(&id).cloned();
@@ -235,7 +186,7 @@ impl Hub {
             };
             match side {
                 Some(side) => side.came(head, data, message.reply),
-                None if id == 0 => self.echoed.notify_one(),
+                None if id == 0 && head.kind == Kind::Ack => self.came_back(head.seq),
                 None if head.kind == Kind::Reset => {}
                 None => self.reset(message.reply.as_ref(), &message.subject, "the other side has dropped it"),
             }
@@ -256,8 +207,44 @@ impl Hub {
         }
     }
 
-    async fn look_after(self: Arc<Self>) {
+    /// Has the servers send something back to us.
+    fn probe(&self) {
+        let own = self.subjects.conn(0);
+        self.publish(&own, &own, Head::new(Kind::Ack, 0, self.next_probe()).with(&[]));
+    }
+
+    pub(super) fn next_probe(&self) -> u64 {
+        let mut probed = lock(&self.probed);
+        *probed = (probed.0 + 1, Instant::now());
+        probed.0
+    }
+
+    fn came_back(&self, number: u64) {
+        let (last, at) = *lock(&self.probed);
+        if number == last {
+            let took = u64::try_from(at.elapsed().as_micros()).unwrap_or(u64::MAX);
+            self.counters.round_trip_us.store(took, Ordering::Relaxed);
+        }
+        self.echoed.send_replace(number);
+    }
+
+    /// What has happened so far, and how things stand.
+    pub(super) fn stats(&self) -> NatsStats {
+        let mut stats = self.counters.snapshot();
+        stats.up = u64::from(self.standing().is_some());
+        if let Some(client) = self.client.get() {
+            let told = client.statistics();
+            stats.received_bytes = told.in_bytes.load(Ordering::Relaxed);
+            stats.received_messages = told.in_messages.load(Ordering::Relaxed);
+            stats.sent_bytes = told.out_bytes.load(Ordering::Relaxed);
+            stats.sent_messages = told.out_messages.load(Ordering::Relaxed);
+        }
+        stats
+    }
+
+    pub(super) async fn look_after(self: Arc<Self>) {
         let mut ticks = interval(TICK);
+        let mut since_probe = 0;
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
@@ -265,6 +252,10 @@ impl Hub {
                 _ = ticks.tick() => {
                     let up = *lock(&self.up);
                     self.sides().iter().for_each(|side| side.tick(up));
+                    since_probe = (since_probe + 1) % PROBE;
+                    if since_probe == 0 {
+                        self.probe();
+                    }
                 }
                 () = self.unjam.notified() => {
                     // The client library is to write first.
@@ -276,7 +267,7 @@ impl Hub {
         }
     }
 
-    fn on_event(&self, event: Event) {
+    pub(super) fn on_event(&self, event: Event) {
         match event {
             Event::Connected => self.on_up(),
             Event::Disconnected => {
@@ -358,18 +349,6 @@ impl Hub {
         let over = Over::new(io::ErrorKind::NotConnected, "the link to NATS was closed");
         self.sides().iter().for_each(|side| side.end_with(over.clone()));
     }
-}
-
-/// The kind of the input/output error that is the cause.
-fn kind_of(error: &(dyn Error + 'static)) -> io::ErrorKind {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<io::Error>() {
-            return error.kind();
-        }
-        cause = error.source();
-    }
-    io::ErrorKind::Other
 }
 
 /// No code panics while it holds one of these locks; a poisoned one is as good as new.

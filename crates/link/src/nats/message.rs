@@ -12,8 +12,8 @@ pub(super) const HEADER: usize = 18;
 /// What a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Wants a connection; `seq` is how many bytes the sender takes before it has read them. The data is the id of the
-    /// sender's node as an `i64`, or nothing from a process of several.
+    /// Wants a connection; `seq` is how many bytes the sender takes before it has read them. The data says who dials:
+    /// [`Subjects::caller`].
     Dial = 1,
     /// Answers a dial; `seq` as there.
     Accept,
@@ -35,7 +35,7 @@ pub(super) enum Kind {
     Taken,
     /// Tells a node's subject who holds it from now on; `seq` names the holder.
     Hold,
-    /// Asks which cluster has this name; the data says which one asks.
+    /// Asks which cluster has this name; the data is the card of who asks, and of who answers.
     Who,
 }
 
@@ -105,18 +105,38 @@ impl Head {
 #[derive(Debug, Clone)]
 pub(super) struct Subjects {
     cluster: String,
-    /// Names this process's connection to NATS.
+    /// What permissions of this process go by, and the number of its connection to NATS: two tokens.
     endpoint: String,
 }
 
 impl Subjects {
-    pub(super) fn new(cluster: &str, endpoint: u64) -> Subjects {
-        Subjects { cluster: token(cluster), endpoint: format!("{endpoint:016x}") }
+    pub(super) fn new(cluster: &str, scope: &str, endpoint: u64) -> Subjects {
+        Subjects { cluster: token(cluster), endpoint: format!("{}.{endpoint:016x}", token(scope)) }
     }
 
-    /// Where a node is dialled and its id claimed.
+    /// What all subjects of a cluster begin with.
+    pub(super) fn prefix(cluster: &str) -> String {
+        format!("chappe.{}", token(cluster))
+    }
+
+    /// Where a node hears of dials and of claims to its id.
     pub(super) fn node(&self, id: NodeId) -> Subject {
-        format!("chappe.{}.node.{id}", self.cluster).into()
+        format!("chappe.{}.node.{id}.*", self.cluster).into()
+    }
+
+    /// Where a node is dialled: by all others.
+    pub(super) fn dial(&self, id: NodeId) -> Subject {
+        format!("chappe.{}.node.{id}.dial", self.cluster).into()
+    }
+
+    /// Where a node's id is claimed: by itself alone, as far as NATS sees to it.
+    pub(super) fn claim(&self, id: NodeId) -> Subject {
+        format!("chappe.{}.node.{id}.claim", self.cluster).into()
+    }
+
+    /// Whether that is a [`Subjects::claim`].
+    pub(super) fn is_claim(subject: &str) -> bool {
+        subject.ends_with(".claim")
     }
 
     /// Where this process's side of a connection is written to.
@@ -137,6 +157,26 @@ impl Subjects {
     /// What the subjects of answers to this process's questions begin with.
     pub(super) fn inbox(&self) -> String {
         format!("chappe.{}.inbox.{}", self.cluster, self.endpoint)
+    }
+
+    /// A dial's data: the id of the sender's node, where it is one, and its card.
+    pub(super) fn caller(node: Option<NodeId>, card: &[u8]) -> Vec<u8> {
+        let mut data = vec![u8::from(node.is_some())];
+        data.extend(node.iter().flat_map(|node| node.0.to_le_bytes()));
+        data.extend_from_slice(card);
+        data
+    }
+
+    /// What [`Subjects::caller`] has written.
+    pub(super) fn called_by(data: &[u8]) -> (Option<NodeId>, &[u8]) {
+        match data {
+            [1, rest @ ..] => match rest.split_first_chunk() {
+                Some((id, card)) => (Some(NodeId(i64::from_le_bytes(*id))), card),
+                None => (None, &[]),
+            },
+            [_, card @ ..] => (None, card),
+            [] => (None, &[]),
+        }
     }
 
     /// Whether both subjects are of one process's connections.
@@ -192,16 +232,25 @@ mod tests {
 
     #[test]
     fn a_cluster_name_cannot_reach_into_another_clusters_subjects() {
-        let subjects = |name| Subjects::new(name, 1).who().to_string();
+        let subjects = |name| Subjects::new(name, "any", 1).who().to_string();
         assert_eq!(subjects("arena-1"), "chappe.arena-1.who");
         assert_eq!(subjects("a.*"), "chappe.a=2e=2a.who");
         assert_eq!(subjects(""), "chappe.=.who");
-        assert_eq!(Subjects::conn_of(&Subjects::new("a", 5).conn(255)), Some(255));
+        assert_eq!(Subjects::conn_of(&Subjects::new("a", "20", 5).conn(255)), Some(255));
+    }
+
+    #[test]
+    fn who_dials_comes_back_as_it_was_and_is_never_read_beyond_its_end() {
+        for node in [None, Some(NodeId(-7))] {
+            assert_eq!(Subjects::called_by(&Subjects::caller(node, b"card")), (node, &b"card"[..]));
+        }
+        let data = Subjects::caller(Some(NodeId(7)), b"");
+        (0..data.len()).for_each(|end| assert_eq!(Subjects::called_by(&data[..end]).0, None));
     }
 
     #[test]
     fn processes_are_told_apart_and_their_connections_are_not() {
-        let conn = |process, conn| Subjects::new("a", process).conn(conn);
+        let conn = |process, conn| Subjects::new("a", "20", process).conn(conn);
         assert!(Subjects::are_one_process(&conn(5, 1), &conn(5, 20)));
         assert!(!Subjects::are_one_process(&conn(5, 1), &conn(6, 1)));
     }

@@ -12,13 +12,20 @@
 
 mod claim;
 mod conn;
+mod connect;
 mod hub;
+mod identity;
 mod message;
 mod options;
+mod permissions;
 mod pipe;
+mod probe;
 mod stats;
 
+pub use identity::Identity;
 pub use options::{Credentials, NatsOptions, Tls};
+pub use permissions::Permissions;
+pub use probe::Probed;
 pub use stats::NatsStats;
 
 use crate::{Conn, Dialing, Link, ListenError, Listener};
@@ -61,9 +68,30 @@ impl NatsLink {
         NatsLink(Arc::new(Owner { hub: Arc::new(Hub::new(options, endpoint)), thread: Mutex::new(None) }))
     }
 
-    /// What has happened so far.
+    /// What has happened so far, and how things stand.
     pub fn stats(&self) -> NatsStats {
-        self.0.hub.counters.snapshot()
+        self.0.hub.stats()
+    }
+
+    /// Tries all that the node `me` (or a tool, when it is none) needs of NATS: the way there, credentials, certificates,
+    /// permissions, the cluster's name. `to` are the nodes that it calls. It disturbs nobody and blocks for some
+    /// seconds at most.
+    ///
+    /// # Errors
+    /// [`ListenError::Io`] and [`ListenError::NameTaken`].
+    pub fn probe(&self, me: Option<NodeId>, to: &[NodeId]) -> Result<Probed, ListenError> {
+        let place = self.0.hub.options.places();
+        let failed = |kind: io::ErrorKind| ListenError::Io { place: place.clone(), source: kind.into() };
+        let handle = self.handle().map_err(|error| failed(error.kind()))?;
+        let (done, probed) = channel();
+        let (hub, to) = (self.0.hub.clone(), to.to_vec());
+        handle.spawn(async move {
+            let _ = done.send(probe::probe(&hub, me, &to).await);
+        });
+        match probed.recv_timeout(LISTEN) {
+            Ok(probed) => probed,
+            Err(_) => Err(failed(io::ErrorKind::TimedOut)),
+        }
     }
 
     /// The link's thread, started if it does not run.
@@ -112,6 +140,10 @@ impl Drop for Owner {
 impl Link for NatsLink {
     fn name(&self) -> &'static str {
         "nats"
+    }
+
+    fn counters(&self) -> Vec<(&'static str, u64)> {
+        self.stats().named()
     }
 
     /// Blocks until NATS has answered: some milliseconds, and half a minute at most.

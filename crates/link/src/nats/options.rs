@@ -1,5 +1,6 @@
 //! What a NATS link is told: where the servers are, who it is there, and how much may be under way.
 
+use super::identity::{Card, Identity};
 use async_nats::ConnectOptions;
 use std::fmt;
 use std::io;
@@ -13,9 +14,13 @@ pub struct NatsOptions {
     pub servers: Vec<String>,
     /// The cluster's name: nodes of one name and one NATS are one cluster.
     pub cluster: String,
-    /// What tells this cluster from another one of the same name, such as the id that its store has given it. Empty
-    /// for one that cannot tell.
-    pub identity: String,
+    /// What tells this cluster from another one of the same name.
+    pub identity: Identity,
+    /// Where this process is, for people of another cluster that it meets: `node 20 (lobby) on east`.
+    pub place: String,
+    /// What permissions at NATS go by, a part of the subjects that this process listens at: the id of its node, or
+    /// one word for processes of several nodes or of none.
+    pub scope: String,
     /// Who this process is to the servers.
     pub credentials: Credentials,
     /// How a server's certificate is checked, and with which one it checks us. `None` takes what a `tls://`
@@ -37,12 +42,19 @@ impl NatsOptions {
         NatsOptions {
             servers: servers.into_iter().map(Into::into).collect(),
             cluster: cluster.into(),
-            identity: String::new(),
+            identity: Identity::default(),
+            place: format!("process {}", std::process::id()),
+            scope: "any".to_owned(),
             credentials: Credentials::None,
             tls: None,
             window: 1 << 20,
             patience: Duration::from_secs(12),
         }
+    }
+
+    /// What this process says of itself.
+    pub(super) fn card(&self) -> Vec<u8> {
+        Card { place: self.place.clone(), identity: self.identity.clone() }.encode()
     }
 
     /// The servers for people: without the passwords that an address may carry.
@@ -89,6 +101,8 @@ impl fmt::Debug for NatsOptions {
             .field("servers", &self.places())
             .field("cluster", &self.cluster)
             .field("identity", &self.identity)
+            .field("place", &self.place)
+            .field("scope", &self.scope)
             .field("credentials", &self.credentials)
             .field("tls", &self.tls)
             .field("window", &self.window)
@@ -121,6 +135,19 @@ pub enum Credentials {
     NKey(String),
     /// A `.creds` file with a JWT and its seed.
     File(PathBuf),
+}
+
+/// For people: which they are, and no secret.
+impl fmt::Display for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Credentials::None => f.write_str("those of the address"),
+            Credentials::Password { user, .. } => write!(f, "the user {user:?} with this password"),
+            Credentials::Token(_) => f.write_str("this token"),
+            Credentials::NKey(_) => f.write_str("this nkey"),
+            Credentials::File(path) => write!(f, "the file {}", path.display()),
+        }
+    }
 }
 
 impl fmt::Debug for Credentials {

@@ -1,14 +1,21 @@
-//! What has happened between this process and NATS.
+//! What has happened between this process and NATS, and how it stands.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident)*) => {
-        /// Counts since the link was made.
+        /// Counts since the link was made, and what goes up and down.
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
         #[non_exhaustive]
         pub struct NatsStats {
             $($(#[$doc])* pub $name: u64,)*
+        }
+
+        impl NatsStats {
+            /// Each by its name, `nats_` before it.
+            pub(super) fn named(&self) -> Vec<(&'static str, u64)> {
+                vec![$((concat!("nats_", stringify!($name)), self.$name),)*]
+            }
         }
 
         #[derive(Debug, Default)]
@@ -47,6 +54,20 @@ counters! {
     broken
     /// Messages that nothing here could read.
     unreadable
+    /// Times that a process of another cluster of our name was turned away.
+    strangers
+    /// 1 while the connection to NATS stands. It goes up and down.
+    up
+    /// Microseconds that the last probe took to the servers and back: measured every two seconds. It goes up and down.
+    round_trip_us
+    /// Bytes that came over NATS, those of our own probes among them.
+    received_bytes
+    /// Bytes that went out.
+    sent_bytes
+    /// Messages of NATS that came; several of the cluster's may be in one.
+    received_messages
+    /// Messages of NATS that went out.
+    sent_messages
 }
 
 pub(super) fn count(counter: &AtomicU64) {

@@ -1,6 +1,6 @@
 //! A NATS server for tests: Debian's, on a free port of this machine, ended with the test.
 
-#![allow(unreachable_pub, reason = "the tests of clusters have it as a module of their library")]
+#![allow(unreachable_pub, dead_code, reason = "the tests of clusters have it as a module of their library")]
 
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
@@ -17,6 +17,7 @@ pub struct Server {
     program: PathBuf,
     dir: TempDir,
     port: u16,
+    variables: Vec<(String, String)>,
     keeper: Option<Child>,
 }
 
@@ -27,13 +28,20 @@ impl Server {
     /// # Panics
     /// When it does not start, or must be there and is not.
     pub fn start(config: &str) -> Option<Server> {
+        Server::start_at(free_port(), config, &[])
+    }
+
+    /// As [`Server::start`], on that port, with variables in its environment.
+    ///
+    /// # Panics
+    /// As there.
+    pub fn start_at(port: u16, config: &str, variables: &[(String, String)]) -> Option<Server> {
         let program = program()?;
         let dir = tempfile::tempdir().unwrap_or_else(|error| panic!("no directory for NATS: {error}"));
-        let port = free_port();
         let text = format!("listen: \"127.0.0.1:{port}\"\nping_interval: \"5s\"\n{config}\n");
         std::fs::write(dir.path().join("nats.conf"), text)
             .unwrap_or_else(|error| panic!("no configuration for NATS: {error}"));
-        let mut server = Server { program, dir, port, keeper: None };
+        let mut server = Server { program, dir, port, variables: variables.to_vec(), keeper: None };
         server.resume();
         Some(server)
     }
@@ -69,6 +77,7 @@ impl Server {
             .arg(&self.program)
             .arg("-c")
             .arg(self.dir.path().join("nats.conf"));
+        command.envs(self.variables.iter().cloned());
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log);
         let keeper = command.spawn().unwrap_or_else(|error| panic!("NATS does not start: {error}"));
         self.keeper = Some(keeper);
@@ -88,7 +97,11 @@ impl Drop for Server {
     }
 }
 
-fn free_port() -> u16 {
+/// A port of 127.0.0.1 that nobody listens on.
+///
+/// # Panics
+/// When there is none.
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
     listener.unwrap_or_else(|error| panic!("no free port: {error}")).port()
 }

@@ -20,6 +20,36 @@ const STORE: [(&str, &str); 5] = [
     ("store_degraded", "1 while the store fails."),
 ];
 
+/// What nodes that use NATS say of it: the name in [`Report::named`], and in Prometheus, its type, and what it says.
+const NATS: [(&str, &str, &str, &str); 11] = [
+    ("nats_up", "nats_up", "gauge", "1 while the node's connection to NATS stands."),
+    (
+        "nats_round_trip_us",
+        "nats_round_trip_microseconds",
+        "gauge",
+        "What the last probe took to the NATS servers and back.",
+    ),
+    ("nats_disconnects", "nats_disconnects_total", "counter", "Times that the connection to NATS was lost."),
+    ("nats_reconnects", "nats_reconnects_total", "counter", "Times that it stood again."),
+    (
+        "nats_slow_consumer",
+        "nats_slow_consumer_total",
+        "counter",
+        "Messages that NATS dropped because the node took them too slowly; they are sent again.",
+    ),
+    ("nats_resent", "nats_resent_total", "counter", "Messages of NATS that were sent again."),
+    (
+        "nats_broken",
+        "nats_broken_total",
+        "counter",
+        "Connections to nodes that were lost: what was under way counts as missing at its sender.",
+    ),
+    ("nats_received_bytes", "nats_received_bytes_total", "counter", "Bytes that came over NATS."),
+    ("nats_sent_bytes", "nats_sent_bytes_total", "counter", "Bytes that went out over NATS."),
+    ("nats_received_messages", "nats_received_messages_total", "counter", "Messages of NATS that came."),
+    ("nats_sent_messages", "nats_sent_messages_total", "counter", "Messages of NATS that went out."),
+];
+
 /// Labels and their values, in order.
 type Labels<'a> = Vec<(&'a str, String)>;
 
@@ -87,9 +117,21 @@ pub(super) fn render(reports: &Reports, nodes: &[NodeInfo], online: usize) -> St
         }
     }
 
+    for (name, metric, kind, help) in NATS {
+        let value = |report: &'_ Report| Some((node_labels(report), *report.named.get(name)?));
+        let values: Vec<_> = reports.reports.iter().filter_map(value).collect();
+        if !values.is_empty() {
+            page.metric(&format!("chappe_{metric}"), kind, help, values);
+        }
+    }
+
     let incidents = reports.reports.iter().flat_map(|report| {
-        let is_gauge = |name: &str| GAUGES.contains(&name) || STORE.iter().any(|(gauge, _)| *gauge == name);
-        let named = report.named.iter().filter(move |(name, _)| !is_gauge(name));
+        let has_its_own = |name: &str| {
+            GAUGES.contains(&name)
+                || STORE.iter().any(|(gauge, _)| *gauge == name)
+                || NATS.iter().any(|(known, ..)| *known == name)
+        };
+        let named = report.named.iter().filter(move |(name, _)| !has_its_own(name));
         named.map(move |(name, count)| {
             let mut labels = node_labels(report);
             labels.push(("name", name.clone()));
@@ -158,6 +200,7 @@ mod tests {
         report.dropped.push((16, Reason::NoProvider, 2));
         report.named.insert("failed_requests".into(), 2);
         report.named.insert("notifications_sent".into(), 7);
+        report.named.insert("nats_reconnects".into(), 2);
         let missing = vec![(NodeId(7), Reason::DeadlineExceeded)];
         let reports = Reports { reports: vec![report], missing, left: vec![] };
         let page = render(&reports, &[], 4);
@@ -167,6 +210,7 @@ mod tests {
             "chappe_dropped_total{node=\"20\",row=\"16\",call=\"RequestToService\",reason=\"NoProvider\"} 2",
             "chappe_incidents_total{node=\"20\",name=\"failed_requests\"} 2",
             "chappe_notifications_sent{node=\"20\"} 7",
+            "chappe_nats_reconnects_total{node=\"20\"} 2",
             "chappe_report_missing{node=\"7\",reason=\"DeadlineExceeded\"} 1",
         ] {
             assert!(page.lines().any(|found| found == line), "{line} is not in\n{page}");

@@ -28,6 +28,7 @@ pub(crate) fn hello(id: i64, to: i64) -> Hello {
         purpose: Purpose::Messages,
         term: 0,
         auth: None,
+        version: String::new(),
     }
 }
 

@@ -1,11 +1,12 @@
 //! Opening a PostgreSQL database: what it must be before anything is read from it.
 
 use super::pipeline::{Call, Session, failure};
+use super::target::Target;
+use super::{tls, told_by};
 use crate::schema::{self, Dialect};
-use crate::{Options, StoreError};
+use crate::{Options, StoreError, Survey, owner};
 use std::time::Duration;
-use tokio_postgres::config::{Host, SslMode};
-use tokio_postgres::{Config, NoTls};
+use tokio_postgres::NoTls;
 
 const DIALECT: Dialect = Dialect {
     int: "bigint",
@@ -28,56 +29,23 @@ const SETTINGS: &str = "SET synchronous_commit = on; SET statement_timeout = '12
      SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;";
 /// A master that is frozen or cut off within a transaction must not keep the row of the lease from the next one.
 const LEASED: &str = "SET idle_in_transaction_session_timeout = '3s'; SET tcp_user_timeout = '5s'";
-const CONNECT: Duration = Duration::from_secs(5);
 /// How often the lock is tried: a master that was killed leaves its session for a moment.
 const LOCK_TRIES: u32 = 50;
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
 
-/// Where the database is.
-pub(super) struct Target {
-    config: Config,
-    /// Without secrets, for errors.
-    pub(super) place: String,
-}
-
-impl Target {
-    pub(super) fn parse(url: &str) -> Result<Target, StoreError> {
-        // The text may hold a password, and is not repeated.
-        let bad = |why: String| StoreError::BadPlace { place: "the PostgreSQL url".to_owned(), why };
-        let mut config: Config =
-            url.parse().map_err(|error: tokio_postgres::Error| bad(error.to_string()))?;
-        config.connect_timeout(CONNECT).application_name("chappe").keepalives_idle(Duration::from_secs(10));
-        let hosts = config.get_hosts().iter().map(|host| match host {
-            Host::Tcp(name) => name.clone(),
-            #[cfg(unix)]
-            Host::Unix(path) => path.display().to_string(),
-        });
-        let hosts = hosts.collect::<Vec<_>>().join(",");
-        let place = format!("postgres {hosts} {}", config.get_dbname().unwrap_or_default());
-        if config.get_ssl_mode() == SslMode::Require {
-            return Err(StoreError::BadPlace { place, why: "TLS is not supported".to_owned() });
-        }
-        Ok(Target { config, place })
-    }
-}
-
 pub(super) async fn open(target: &Target, options: &Options) -> Result<Session, StoreError> {
-    let place = || target.place.clone();
-    let refused = |error: tokio_postgres::Error| match error.as_db_error() {
-        // Class 28: authorization; 3D: no such database.
-        Some(told) if ["28", "3D"].iter().any(|class| told.code().code().starts_with(class)) => {
-            StoreError::BadPlace { place: place(), why: told.to_string() }
-        }
-        _ => failure(&error),
-    };
-    let (client, connection) = target.config.connect(NoTls).await.map_err(refused)?;
-    let driven = tokio::spawn(async move { drop(connection.await) });
-    let mut session = Session::new(client, driven);
+    let mut session = connect(target).await?;
     session.batch(SETTINGS).await?;
     if options.is_shared {
         session.batch(LEASED).await?;
     }
     lock(&mut session, target, options.is_shared).await?;
+    if target.is_in_clear() {
+        tracing::warn!(
+            store = target.place,
+            "records go to the database in clear: add sslmode=verify-full to the url"
+        );
+    }
     let fsync = session.call(Call::new("SELECT current_setting('fsync')", Vec::new())).await?;
     if fsync.first().and_then(|row| row.try_get::<_, String>(0).ok()).is_some_and(|value| value == "off") {
         tracing::warn!(
@@ -98,6 +66,76 @@ pub(super) async fn open(target: &Target, options: &Options) -> Result<Session, 
             Err(error)
         }
     }
+}
+
+/// Looks at the database and changes nothing; whoever has it open does not notice.
+pub(super) async fn survey(target: &Target) -> Result<Survey, StoreError> {
+    let mut session = connect(target).await?;
+    session.batch("SET default_transaction_read_only = on").await?;
+    let sql = format!(
+        "SELECT coalesce(to_regclass('meta')::text, ''), coalesce(current_schema(), ''), pg_is_in_recovery(),
+                has_schema_privilege(current_schema(), 'CREATE'),
+                EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted
+                        AND (classid::bigint << 32 | objid::bigint) = ({LOCK} # {SCHEMA})),
+                coalesce((SELECT bool_or(NOT has_table_privilege(c.oid, 'INSERT')) FROM pg_class c
+                          WHERE c.oid = to_regclass('meta')), false)"
+    );
+    let rows = session.call(Call::new(sql, Vec::new())).await?;
+    let row = rows.first().ok_or_else(|| StoreError::StoreUnavailable("no answer".to_owned()))?;
+    let text = |at| row.try_get::<_, String>(at).unwrap_or_default();
+    let flag = |at| row.try_get::<_, Option<bool>>(at).ok().flatten().unwrap_or_default();
+    let (has_tables, schema) = (!text(0).is_empty(), text(1));
+    let hindrance = match () {
+        () if schema.is_empty() => Some("the user has no schema to make tables in (search_path)".to_owned()),
+        () if flag(2) => Some("the server is a standby, which takes no writes: name the primary".to_owned()),
+        () if !has_tables && !flag(3) => {
+            let grant = format!("the user may not make tables: GRANT CREATE ON SCHEMA {schema}");
+            Some(grant)
+        }
+        () if flag(5) => Some("the user may not write to the tables that are there".to_owned()),
+        () => None,
+    };
+    let mut found =
+        Survey { hindrance, is_in_use: flag(4), is_in_clear: target.is_in_clear(), ..Survey::default() };
+    if has_tables {
+        found.owner = meta(&mut session, owner::KEYS[0]).await?;
+        found.owner_id = meta(&mut session, owner::KEYS[1]).await?;
+        let schema = meta(&mut session, "schema").await?;
+        found.schema = schema.and_then(|text| text.parse().ok());
+    }
+    Ok(found)
+}
+
+async fn connect(target: &Target) -> Result<Session, StoreError> {
+    let place = || target.place.clone();
+    let refused = |error: tokio_postgres::Error| {
+        let hint = tls::hint(&error);
+        match error.as_db_error() {
+            // Class 28: authorization; 3D: no such database.
+            Some(told) if ["28", "3D"].iter().any(|class| told.code().code().starts_with(class)) => {
+                let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+                StoreError::BadPlace { place: place(), why: format!("{told}{hint}") }
+            }
+            None => match hint {
+                Some(hint) => {
+                    StoreError::BadPlace { place: place(), why: format!("{}; {hint}", told_by(&error)) }
+                }
+                None => StoreError::StoreUnavailable(format!("{}: {}", place(), told_by(&error))),
+            },
+            Some(_) => failure(&error),
+        }
+    };
+    let (config, tls) = target.ready()?;
+    Ok(match tls {
+        None => {
+            let (client, connection) = config.connect(NoTls).await.map_err(refused)?;
+            Session::new(client, tokio::spawn(async move { drop(connection.await) }))
+        }
+        Some(tls) => {
+            let (client, connection) = config.connect(tls).await.map_err(refused)?;
+            Session::new(client, tokio::spawn(async move { drop(connection.await) }))
+        }
+    })
 }
 
 async fn lock(session: &mut Session, target: &Target, is_shared: bool) -> Result<(), StoreError> {
@@ -122,12 +160,9 @@ async fn prepare(session: &mut Session, target: &Target, options: &Options) -> R
         return Err(StoreError::NewerSchema { place: place(), found, known: schema::latest() });
     }
     // Before the migration: another cluster's store is not touched at all.
-    match meta(session, "cluster").await? {
-        Some(owner) if owner == options.cluster => {}
-        Some(found) => {
-            return Err(StoreError::OtherCluster { place: place(), found, ours: options.cluster.clone() });
-        }
-        None => set_meta(session, "cluster", &options.cluster).await?,
+    let ours = [meta(session, owner::KEYS[0]).await?, meta(session, owner::KEYS[1]).await?];
+    for (key, value) in owner::settle(ours, options, place)? {
+        set_meta(session, key, &value).await?;
     }
     for from in found..schema::latest() {
         let Some(step) = schema::migration(from, &DIALECT) else { break };

@@ -105,6 +105,6 @@ pub(super) fn failure(error: &Error) -> StoreError {
         // Class XX: internal error, corrupted data, corrupted index.
         Some(told) if told.code().code().starts_with("XX") => StoreError::Corrupt(told.to_string()),
         Some(told) => StoreError::StoreUnavailable(told.to_string()),
-        None => StoreError::StoreUnavailable(error.to_string()),
+        None => StoreError::StoreUnavailable(super::told_by(error)),
     }
 }

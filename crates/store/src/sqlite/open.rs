@@ -2,8 +2,8 @@
 
 use super::failure;
 use crate::schema::{self, Dialect};
-use crate::{Options, StoreError};
-use rusqlite::{Connection, ErrorCode, OptionalExtension};
+use crate::{Options, StoreError, Survey, owner};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 use std::path::Path;
 
 const DIALECT: Dialect = Dialect {
@@ -50,7 +50,7 @@ pub(super) fn open(path: &Path, options: &Options) -> Result<Connection, StoreEr
         .map_err(refused)?
         .map_or(Ok(()), |why| Err(StoreError::Corrupt(format!("{place}: {why}"))))?;
     migrate(&mut connection, &place)?;
-    owned_by(&connection, &place, &options.cluster)?;
+    owned_by(&connection, &place, options)?;
     if let Some(bytes) = options.max_bytes {
         let page: u64 = connection.query_row("PRAGMA page_size", [], |row| row.get(0)).map_err(failure)?;
         let pages = bytes / page.max(1);
@@ -94,18 +94,50 @@ fn migrate(connection: &mut Connection, place: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn owned_by(connection: &Connection, place: &str, ours: &str) -> Result<(), StoreError> {
-    let found = "SELECT value FROM meta WHERE key = 'cluster'";
-    let found: Option<String> =
-        connection.query_row(found, [], |row| row.get(0)).optional().map_err(failure)?;
-    match found {
-        Some(found) if found == ours => Ok(()),
-        Some(found) => {
-            Err(StoreError::OtherCluster { place: place.to_owned(), found, ours: ours.to_owned() })
-        }
-        None => {
-            let named = connection.execute("INSERT INTO meta VALUES ('cluster', ?1)", [ours]);
-            named.map(drop).map_err(failure)
-        }
+fn owned_by(connection: &Connection, place: &str, options: &Options) -> Result<(), StoreError> {
+    let [name, id] = owner::KEYS.map(|key| meta(connection, key));
+    for (key, value) in owner::settle([name?, id?], options, || place.to_owned())? {
+        let sql = "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+        connection.execute(sql, [key, &value]).map_err(failure)?;
     }
+    Ok(())
+}
+
+fn meta(connection: &Connection, key: &str) -> Result<Option<String>, StoreError> {
+    let sql = "SELECT value FROM meta WHERE key = ?1";
+    connection.query_row(sql, [key], |row| row.get(0)).optional().map_err(failure)
+}
+
+/// Looks at the file and changes nothing.
+pub(super) fn survey(path: &Path) -> Result<Survey, StoreError> {
+    let bad = |why: String| StoreError::BadPlace { place: path.display().to_string(), why };
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(|error| bad(error.to_string()))?;
+    let pragma = |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
+    let application = match pragma("application_id") {
+        Err(error)
+            if matches!(
+                error.sqlite_error_code(),
+                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+            ) =>
+        {
+            return Ok(Survey { is_in_use: true, ..Survey::default() });
+        }
+        found => found.map_err(|error| bad(error.to_string()))?,
+    };
+    let version = pragma("user_version").map_err(failure)?;
+    if application != APPLICATION {
+        return match pragma("page_count") {
+            Ok(0) => Ok(Survey::default()),
+            _ => Err(bad("it is another program's database".to_owned())),
+        };
+    }
+    let is_fixed = std::fs::metadata(path).is_ok_and(|found| found.permissions().readonly());
+    Ok(Survey {
+        owner: meta(&connection, owner::KEYS[0])?,
+        owner_id: meta(&connection, owner::KEYS[1])?,
+        schema: u32::try_from(version).ok(),
+        hindrance: is_fixed.then(|| "the file may not be written".to_owned()),
+        ..Survey::default()
+    })
 }

@@ -7,6 +7,7 @@ mod place;
 mod postgres;
 mod rows;
 mod server;
+mod tls;
 
 use place::Place;
 
@@ -46,6 +47,7 @@ suite! {
     old_commits_and_answers_are_pruned_and_young_ones_are_not
     what_is_over_a_limit_is_refused
     another_clusters_store_is_refused
+    a_store_is_taken_over_only_from_the_owner_that_was_named
     a_newer_schema_is_refused_and_not_touched
     a_second_master_is_refused
     a_corrupt_record_is_never_served

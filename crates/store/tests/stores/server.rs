@@ -2,6 +2,7 @@
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -10,6 +11,9 @@ pub(crate) struct Server {
     dir: tempfile::TempDir,
     bin: PathBuf,
     child: Option<Child>,
+    /// Where it listens beside its socket, and with which certificate.
+    settings: Vec<String>,
+    port: u16,
 }
 
 impl Server {
@@ -34,7 +38,7 @@ impl Server {
             .output()
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let mut server = Server { dir, bin, child: None };
+        let mut server = Server { dir, bin, child: None, settings: Vec::new(), port: 5432 };
         server.run();
         Some(server)
     }
@@ -47,7 +51,10 @@ impl Server {
             .arg(self.dir.path().join("data"))
             .arg("-k")
             .arg(self.dir.path())
+            .arg("-p")
+            .arg(self.port.to_string())
             .args(["-c", "listen_addresses=", "-c", "fsync=on", "-c", "logging_collector=off"])
+            .args(self.settings.iter().flat_map(|setting| ["-c", setting]))
             .current_dir(self.dir.path())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -61,8 +68,53 @@ impl Server {
         }
     }
 
+    /// Has it listen on a port of 127.0.0.1 too, which is returned.
+    pub(crate) fn listen(&mut self) -> u16 {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        self.settings.push("listen_addresses=127.0.0.1".to_owned());
+        self.port = port;
+        self.stop(Signal::SIGINT);
+        self.run();
+        port
+    }
+
+    /// Has it take TLS, with that certificate and that authority for those of clients. The user `guarded` must show one.
+    pub(crate) fn encrypt(&mut self, certificate: &str, key: &str, authority: &str) {
+        let data = self.dir.path().join("data");
+        let rules =
+            "local all all trust\nhostssl all guarded 127.0.0.1/32 cert\nhost all all 127.0.0.1/32 trust\n";
+        let files =
+            [("tls.pem", certificate), ("tls.key", key), ("tls.ca", authority), ("pg_hba.conf", rules)];
+        for (name, text) in files {
+            let path = data.join(name);
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+            if Uid::effective().is_root() {
+                assert!(Command::new("chown").arg(user()).arg(&path).status().unwrap().success());
+            }
+        }
+        let settings = ["ssl=on", "ssl_cert_file=tls.pem", "ssl_key_file=tls.key", "ssl_ca_file=tls.ca"];
+        let is_first = !self.settings.iter().any(|setting| setting == "ssl=on");
+        if is_first {
+            self.settings.extend(settings.map(str::to_owned));
+            execute(&self.url("public"), "CREATE ROLE guarded SUPERUSER LOGIN");
+        }
+        self.stop(Signal::SIGINT);
+        self.run();
+    }
+
+    pub(crate) fn execute(&self, sql: &str) {
+        execute(&self.url("public"), sql);
+    }
+
     fn answers(&self) -> bool {
-        let told = Command::new(self.bin.join("pg_isready")).arg("-h").arg(self.dir.path()).output().unwrap();
+        let told = Command::new(self.bin.join("pg_isready"))
+            .arg("-h")
+            .arg(self.dir.path())
+            .arg("-p")
+            .arg(self.port.to_string())
+            .output()
+            .unwrap();
         told.status.success()
     }
 
@@ -92,7 +144,8 @@ impl Server {
 
     fn url(&self, schema: &str) -> String {
         let dir = self.dir.path().display();
-        format!("host={dir} user=chappe dbname=postgres options='-c search_path={schema}'")
+        let port = self.port;
+        format!("host={dir} port={port} user=chappe dbname=postgres options='-c search_path={schema}'")
     }
 }
 

@@ -20,6 +20,7 @@ fn hello(node: i64, to: Option<i64>) -> Hello {
         purpose: Purpose::Messages,
         term: 0,
         auth: None,
+        version: String::new(),
     }
 }
 

@@ -14,6 +14,21 @@ pub(crate) fn another_clusters_store_is_refused(place: &Place) {
     drop(place.open());
 }
 
+pub(crate) fn a_store_is_taken_over_only_from_the_owner_that_was_named(place: &Place) {
+    claim(&mut *place.open(), 1, 7);
+    let by = |cluster: &str, adopts: &str| {
+        let options =
+            Options { cluster: cluster.to_owned(), adopts: Some(adopts.to_owned()), ..place.options() };
+        place.try_open(options).map(drop)
+    };
+    assert!(matches!(by("theirs", "another"), Err(StoreError::OtherCluster { .. })));
+    assert_eq!(by("theirs", "ours"), Ok(()));
+    let lost = place.try_open(place.options()).map(drop);
+    assert!(matches!(lost, Err(StoreError::OtherCluster { .. })), "{lost:?}");
+    assert_eq!(by("ours", "theirs"), Ok(()));
+    assert!(place.open().load(1).unwrap().is_some(), "with all that was in it");
+}
+
 pub(crate) fn a_newer_schema_is_refused_and_not_touched(place: &Place) {
     if !place.is_database() {
         return;
