@@ -1,6 +1,7 @@
 //! How a command ends: one error type, one table of exit codes.
 
 use chappe_deploy::DeployErrors;
+use chappe_link::ListenError;
 use chappe_node::NodeError;
 use chappe_store::StoreError;
 use chappe_wire::Reason;
@@ -126,7 +127,8 @@ impl CommandError {
 /// The exit code of a node that ended so.
 fn node_code(error: &NodeError) -> u8 {
     match error {
-        NodeError::Listen(chappe_link::ListenError::IdTaken(_)) | NodeError::Refused { .. } => REFUSED,
+        NodeError::Listen(ListenError::IdTaken(_) | ListenError::NameTaken { .. })
+        | NodeError::Refused { .. } => REFUSED,
         NodeError::Evicted { .. } => EVICTED,
         _ => FAILED,
     }
