@@ -20,34 +20,20 @@ const STORE: [(&str, &str); 5] = [
     ("store_degraded", "1 while the store fails."),
 ];
 
-/// What nodes that use NATS say of it: the name in [`Report::named`], and in Prometheus, its type, and what it says.
-const NATS: [(&str, &str, &str, &str); 11] = [
-    ("nats_up", "nats_up", "gauge", "1 while the node's connection to NATS stands."),
-    (
-        "nats_round_trip_us",
-        "nats_round_trip_microseconds",
-        "gauge",
-        "What the last probe took to the NATS servers and back.",
-    ),
-    ("nats_disconnects", "nats_disconnects_total", "counter", "Times that the connection to NATS was lost."),
-    ("nats_reconnects", "nats_reconnects_total", "counter", "Times that it stood again."),
-    (
-        "nats_slow_consumer",
-        "nats_slow_consumer_total",
-        "counter",
-        "Messages that NATS dropped because the node took them too slowly; they are sent again.",
-    ),
-    ("nats_resent", "nats_resent_total", "counter", "Messages of NATS that were sent again."),
-    (
-        "nats_broken",
-        "nats_broken_total",
-        "counter",
-        "Connections to nodes that were lost: what was under way counts as missing at its sender.",
-    ),
-    ("nats_received_bytes", "nats_received_bytes_total", "counter", "Bytes that came over NATS."),
-    ("nats_sent_bytes", "nats_sent_bytes_total", "counter", "Bytes that went out over NATS."),
-    ("nats_received_messages", "nats_received_messages_total", "counter", "Messages of NATS that came."),
-    ("nats_sent_messages", "nats_sent_messages_total", "counter", "Messages of NATS that went out."),
+/// What nodes that use NATS say of it, each with its help. Those that count have `_total` behind their name in
+/// [`Report::named`].
+const NATS: [(&str, &str); 11] = [
+    ("nats_up", "1 while the node's connection to NATS stands."),
+    ("nats_round_trip_us", "Microseconds that the last probe took to the NATS servers and back."),
+    ("nats_disconnects_total", "Times that the connection to NATS was lost."),
+    ("nats_reconnects_total", "Times that it stood again."),
+    ("nats_slow_consumer_total", "Times that NATS dropped what the node took too slowly. It is sent again."),
+    ("nats_resent_total", "Messages of NATS that were sent again."),
+    ("nats_broken_total", "Connections over NATS to other nodes that were lost."),
+    ("nats_received_bytes_total", "Bytes that came over NATS."),
+    ("nats_sent_bytes_total", "Bytes that went out over NATS."),
+    ("nats_received_messages_total", "Messages of NATS that came."),
+    ("nats_sent_messages_total", "Messages of NATS that went out."),
 ];
 
 /// Labels and their values, in order.
@@ -117,11 +103,12 @@ pub(super) fn render(reports: &Reports, nodes: &[NodeInfo], online: usize) -> St
         }
     }
 
-    for (name, metric, kind, help) in NATS {
-        let value = |report: &'_ Report| Some((node_labels(report), *report.named.get(name)?));
+    for (name, help) in NATS {
+        let value = |report: &'_ Report| Some((node_labels(report), *report.named.get(counted(name))?));
         let values: Vec<_> = reports.reports.iter().filter_map(value).collect();
         if !values.is_empty() {
-            page.metric(&format!("chappe_{metric}"), kind, help, values);
+            let kind = if counted(name) == name { "gauge" } else { "counter" };
+            page.metric(&format!("chappe_{name}"), kind, help, values);
         }
     }
 
@@ -129,7 +116,7 @@ pub(super) fn render(reports: &Reports, nodes: &[NodeInfo], online: usize) -> St
         let has_its_own = |name: &str| {
             GAUGES.contains(&name)
                 || STORE.iter().any(|(gauge, _)| *gauge == name)
-                || NATS.iter().any(|(known, ..)| *known == name)
+                || NATS.iter().any(|(known, _)| counted(known) == name)
         };
         let named = report.named.iter().filter(move |(name, _)| !has_its_own(name));
         named.map(move |(name, count)| {
@@ -147,6 +134,11 @@ pub(super) fn render(reports: &Reports, nodes: &[NodeInfo], online: usize) -> St
         .map(|(node, reason)| (vec![("node", node.to_string()), ("reason", reason.as_str().to_owned())], 1));
     page.metric("chappe_report_missing", "gauge", "Nodes that did not hand in their counters.", missing);
     page.0
+}
+
+/// A metric's name as nodes count it.
+fn counted(name: &str) -> &str {
+    name.strip_suffix("_total").unwrap_or(name)
 }
 
 fn node_labels(report: &Report) -> Labels<'static> {
