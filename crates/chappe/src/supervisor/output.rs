@@ -171,7 +171,8 @@ impl Event {
             entry.port.map(|port| format!("{scheme}://{host}:{port}"))
         };
         let is_up = |entry: &&NodeEntry| entry.role == Role::Proxy && !without.contains(&entry.id);
-        let clients = nodes.iter().filter(is_up).filter_map(|entry| address(entry, "ws")).collect();
+        let scheme = |entry: &NodeEntry| if entry.access.tls.is_some() { "wss" } else { "ws" };
+        let clients = nodes.iter().filter(is_up).filter_map(|entry| address(entry, scheme(entry))).collect();
         Event::Ready {
             cluster: deploy.cluster.clone(),
             nodes: nodes.len() - without.len(),
