@@ -23,6 +23,8 @@ const SOURCES: [&str; 9] = [
 ];
 const NOT: [&str; 2] = ["crates/chappe/src/bench", "python/rust/records.rs"];
 
+/// How counters begin whose names stand in a `match`.
+const FAMILIES: [&str; 2] = ["tls_", "login_token_"];
 /// Words that begin as metrics do.
 const CRATES: [&str; 2] = ["chappe_node", "chappe_wire"];
 
@@ -114,6 +116,12 @@ impl Known {
                         .filter(|name| is_name(name))
                         .map(str::to_owned),
                 );
+            }
+            // Counted by what is found in them.
+            if file.starts_with(root().join("crates/proxy/src")) {
+                let names = literals(code).into_iter().filter(|name| is_name(name));
+                let is_counter = |name: &String| FAMILIES.iter().any(|family| name.starts_with(family));
+                known.counters.extend(names.filter(is_counter));
             }
             if file.ends_with("nats/stats.rs") && code.contains("fn named") {
                 let fields = code.split("\ncounters! {").nth(1).unwrap().split("\n}").next().unwrap();
