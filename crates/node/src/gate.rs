@@ -23,6 +23,32 @@ const REMEMBERED: usize = 10_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RunId(u64);
 
+/// A run that gets its id with the first message that is held for it: one that says nothing costs the gate nothing.
+#[derive(Debug, Default)]
+pub struct LazyRun(Cell<Option<RunId>>);
+
+impl LazyRun {
+    /// Its id, once it has said something. It is to be opened or discarded under it, as any other.
+    pub fn id(&self) -> Option<RunId> {
+        self.0.get()
+    }
+
+    /// Forgets the id, of a run that was opened or discarded: what is said next is another run's.
+    pub fn take(&self) -> Option<RunId> {
+        self.0.take()
+    }
+}
+
+/// On whose behalf code runs now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Current {
+    #[default]
+    Nobody,
+    /// A run that has not said anything yet.
+    Unnamed,
+    Run(RunId),
+}
+
 /// Whom a held message is for: what keeps its order behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Receiver {
@@ -43,7 +69,7 @@ pub(crate) struct Hold(Option<RunId>);
 pub(crate) struct Gate {
     /// A run is current, or something is held.
     is_busy: Cell<bool>,
-    current: Cell<Option<RunId>>,
+    current: Cell<Current>,
     sweep_due: Cell<bool>,
     /// When the first held request's time is up.
     due: Cell<Option<Duration>>,
@@ -76,8 +102,13 @@ impl Gate {
 
     /// Whether a message sent now to these receivers must be held.
     pub(crate) fn hold_for(&self, to: &[Receiver]) -> Option<Hold> {
+        if self.current.get() == Current::Unnamed {
+            let run = self.queue.borrow_mut().new_run();
+            self.current.set(Current::Run(run));
+            return Some(Hold(Some(run)));
+        }
         let queue = self.queue.borrow();
-        if let Some(run) = self.current.get()
+        if let Current::Run(run) = self.current.get()
             && (queue.closed.contains_key(&run) || queue.discarded.contains(&run))
         {
             return Some(Hold(Some(run)));
@@ -99,7 +130,7 @@ impl Gate {
     }
 
     fn update(&self) {
-        self.is_busy.set(self.current.get().is_some() || !self.is_empty());
+        self.is_busy.set(self.current.get() != Current::Nobody || !self.is_empty());
     }
 
     /// Takes out of the queue what `pick` wants; it is asked in order.
@@ -123,6 +154,13 @@ impl Gate {
 }
 
 impl Queue {
+    fn new_run(&mut self) -> RunId {
+        self.last += 1;
+        let run = RunId(self.last);
+        self.closed.insert(run, 0);
+        run
+    }
+
     fn forget(&mut self, item: &Item) {
         self.bytes -= item.held.bytes();
         for to in &item.to {
@@ -137,7 +175,7 @@ impl Queue {
 }
 
 /// Makes the run before the current one again, on a panic too.
-struct Restore<'a>(&'a Gate, Option<RunId>);
+struct Restore<'a>(&'a Gate, Current);
 
 impl Drop for Restore<'_> {
     fn drop(&mut self) {
@@ -146,14 +184,21 @@ impl Drop for Restore<'_> {
     }
 }
 
+/// Notes the id that a run has got meanwhile, and makes the run before it current again; on a panic too.
+struct Note<'a>(Restore<'a>, &'a LazyRun);
+
+impl Drop for Note<'_> {
+    fn drop(&mut self) {
+        if let Current::Run(run) = self.0.0.current.get() {
+            self.1.0.set(Some(run));
+        }
+    }
+}
+
 impl Node {
     /// A new run, whose output is held until [`Node::open_run`] or [`Node::discard_run`]. One of the two must follow.
     pub fn new_run(&self) -> RunId {
-        let mut queue = self.0.gate.queue.borrow_mut();
-        queue.last += 1;
-        let run = RunId(queue.last);
-        queue.closed.insert(run, 0);
-        run
+        self.0.gate.queue.borrow_mut().new_run()
     }
 
     /// Runs `run_it` as a part of that run: what it sends (events, pushes, requests, answers) is held until the run is
@@ -165,10 +210,21 @@ impl Node {
     /// calls are as outside of one; in a discarded one they are dropped.
     pub fn in_run<R>(&self, run: RunId, run_it: impl FnOnce() -> R) -> R {
         let gate = &self.0.gate;
-        let restore = Restore(gate, gate.current.replace(Some(run)));
-        gate.update();
+        let restore = Restore(gate, gate.current.replace(Current::Run(run)));
+        gate.is_busy.set(true);
         let result = run_it();
         drop(restore);
+        result
+    }
+
+    /// As [`Node::in_run`], in a run that gets its id when it first says something.
+    pub fn in_lazy_run<R>(&self, run: &LazyRun, run_it: impl FnOnce() -> R) -> R {
+        let gate = &self.0.gate;
+        let current = run.id().map_or(Current::Unnamed, Current::Run);
+        let note = Note(Restore(gate, gate.current.replace(current)), run);
+        gate.is_busy.set(true);
+        let result = run_it();
+        drop(note);
         result
     }
 
@@ -178,9 +234,12 @@ impl Node {
         poll_fn(move |cx| node.in_run(run, || part.as_mut().poll(cx)))
     }
 
-    /// The run that is current.
+    /// The run that is current; none for one that has not said anything yet.
     pub fn current_run(&self) -> Option<RunId> {
-        self.0.gate.current.get()
+        match self.0.gate.current.get() {
+            Current::Run(run) => Some(run),
+            Current::Nobody | Current::Unnamed => None,
+        }
     }
 
     /// Lets a run's output leave, at the end of this turn and in the order in which everything was sent: a message waits

@@ -48,7 +48,7 @@ pub use clock::unix_nanos;
 pub use config::{Config, Limits, Timing};
 pub use error::{Failure, NodeError, SendError};
 pub use event::{Event, OwnedEvent};
-pub use gate::RunId;
+pub use gate::{LazyRun, RunId};
 pub use greet::{GreetError, dial_greeting};
 pub use listeners::{ListenerId, MAX_PRIORITY};
 pub use node::Node;

@@ -6,7 +6,7 @@ use crate::listeners::target;
 use crate::node::Node;
 use crate::waiting::Outgoing;
 use chappe_wire::value::{self, ValueError};
-use chappe_wire::{NodeId, Reason, Row, Value};
+use chappe_wire::{Body, Envelope, NodeId, Reason, Row, Value};
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -232,6 +232,26 @@ impl Node {
         callback: Option<Callback>,
     ) {
         self.start_request(row, to, (module, method), args, timeout, callback.map(Waiter::Callback));
+    }
+
+    /// As [`Node::request_raw`] for what wants no answer, to one node. Where nothing has to be waited for, it is as cheap as an
+    /// event.
+    pub fn one_way_raw(&self, row: Row, to: NodeId, (module, method): (&str, &str), args: &[u8]) {
+        let node = &self.0;
+        let is_plain = to != node.config.master && !node.gate.holds(row);
+        let is_small = args.len() <= node.config.limits.message_bytes;
+        let peers = node.peers.borrow();
+        let Some(peer) = peers.get(&to).filter(|peer| is_plain && is_small && peer.is_connected()) else {
+            drop(peers);
+            return self.request_raw(row, To::Node(to), (module, method), args, Duration::ZERO, None);
+        };
+        node.stats.sent(row, 1);
+        let target = target(module, method);
+        let body = Body::Request { id: 0, timeout_ms: 0, one_way: true, target: &target };
+        let envelope = Envelope { meta: node.meta(row), body, payload: args };
+        if let Err(reason) = node.post_peer(peer, row, |out| envelope.encode_into(out)) {
+            node.stats.dropped(row, reason);
+        }
     }
 
     fn start_request(

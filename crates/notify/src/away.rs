@@ -3,11 +3,12 @@
 //! The first one for a player asks; those that follow wait for the answer, in order. A server that gets one for a player
 //! who has left it passes it on through the master and says so; only then can two for one player cross.
 
-use crate::Server;
 use crate::protocol::{NOTIFY, Plain, STORE, WhereIs};
+use crate::{Params, Server};
 use chappe_node::{Call, State, To};
-use chappe_wire::{NodeId, Reason, Row, Value, value};
+use chappe_wire::{NodeId, Reason, Row, value};
 use rustc_hash::FxHashMap;
+use serde::Serialize;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ const ASK: Duration = Duration::from_secs(5);
 const ONE_WAY: Duration = Duration::ZERO;
 /// The most that wait for one player's whereabouts.
 const WAITING: usize = 1024;
+/// Room that an emptied buffer keeps.
+const SCRATCH: usize = 64 << 10;
 /// The most players whose whereabouts are remembered.
 const PLACES: usize = 100_000;
 
@@ -33,33 +36,52 @@ enum Place {
 
 impl Server {
     /// A plain notification for a player who is not here.
-    pub(crate) fn send_away(&self, uid: u64, id: Option<u64>, record: &Value, depth: u32) {
-        let plain = value::encode(record).and_then(|record| value::encode(&Plain { uid, id, record, depth }));
-        let bytes = match plain {
-            Ok(bytes) => bytes,
+    pub(crate) fn send_away<R: Serialize + ?Sized>(&self, uid: u64, id: Option<u64>, record: &R, depth: u32) {
+        // The buffers are used again: one that is in use by a call further out is replaced by an empty one.
+        let (mut inner, mut outer) = self.0.scratch.take();
+        inner.clear();
+        outer.clear();
+        let encoded = value::encode_into(&mut inner, record).and_then(|()| {
+            value::encode_into(&mut outer, &Plain { uid, id, record: inner.as_slice(), depth })
+        });
+        match encoded {
+            Ok(()) => self.post_away(uid, &outer),
             Err(error) => {
-                return tracing::error!(node = %self.0.node.id(), uid, %error, "a notification cannot be sent");
+                tracing::error!(node = %self.0.node.id(), uid, %error, "a notification cannot be sent");
             }
-        };
+        }
+        inner.shrink_to(SCRATCH);
+        outer.shrink_to(SCRATCH);
+        self.0.scratch.replace((inner, outer));
+    }
+
+    /// Sends an encoded [`Plain`] to where its player is, once that is known.
+    fn post_away(&self, uid: u64, plain: &[u8]) {
         let mut away = self.0.away.borrow_mut();
         match away.0.get_mut(&uid) {
             Some(Place::At(node, life)) if self.is_up(*node, *life) => {
                 let node = *node;
                 drop(away);
-                return self.send_plain(To::Node(node), (NOTIFY, "plain"), &bytes);
+                return self.0.node.one_way_raw(Row::Notify, node, (NOTIFY, "plain"), plain);
             }
-            Some(Place::Asked(waiting)) if waiting.len() < WAITING => return waiting.push_back(bytes),
+            Some(Place::Asked(waiting)) if waiting.len() < WAITING => {
+                return waiting.push_back(plain.to_vec());
+            }
             Some(Place::Asked(_)) => {
                 drop(away);
                 self.0.node.stats().dropped(Row::Notify, Reason::Overloaded);
-                return self.dead(Reason::Overloaded.as_str(), Some(uid), id, record, depth);
+                if let Ok(Plain::<&[u8]> { uid, id, record, depth }) = value::decode_borrowed(plain) {
+                    let record = Params::read(record).unwrap_or_default();
+                    self.dead(Reason::Overloaded.as_str(), Some(uid), id, &record, depth);
+                }
+                return;
             }
             Some(Place::At(..)) | None => {}
         }
         if away.0.len() >= PLACES {
             away.0.retain(|_, place| matches!(place, Place::Asked(_)));
         }
-        away.0.insert(uid, Place::Asked(VecDeque::from([bytes])));
+        away.0.insert(uid, Place::Asked(VecDeque::from([plain.to_vec()])));
         drop(away);
         self.ask_place(uid);
     }
@@ -93,23 +115,23 @@ impl Server {
         };
         for bytes in waiting {
             match node.filter(|_| life.is_some()) {
-                Some(node) => self.send_plain(To::Node(node), (NOTIFY, "plain"), &bytes),
-                None => self.send_plain(To::Master, (STORE, "route"), &bytes),
+                Some(node) => self.0.node.one_way_raw(Row::Notify, node, (NOTIFY, "plain"), &bytes),
+                None => self.let_master_route(&bytes),
             }
         }
     }
 
     /// `$notify plain`: a notification for a player here, from the master or straight from the sender.
     pub(crate) fn on_plain(&self, call: Call<'_>) {
-        let Ok(Plain { uid, id, record, depth }) = call.args() else {
+        let Ok(Plain::<&[u8]> { uid, id, record, depth }) = value::decode_borrowed(call.raw()) else {
             return self.0.node.stats().dropped(Row::Notify, Reason::BadData);
         };
         let is_straight = call.from() != self.0.node.config().master;
         if is_straight && !self.is_here(uid) {
             self.0.node.tell(call.from(), NOTIFY, "moved", &WhereIs { uid });
-            return self.send_plain(To::Master, (STORE, "route"), call.raw());
+            return self.let_master_route(call.raw());
         }
-        let Ok(record) = value::decode::<Value>(&record) else {
+        let Ok(record) = Params::read(record) else {
             return self.0.node.stats().dropped(Row::Notify, Reason::BadData);
         };
         self.queue_plain(uid, id, record, depth);
@@ -129,8 +151,8 @@ impl Server {
         self.0.records.borrow().contains_key(&uid) || self.0.node.player_by_uid(uid).is_some()
     }
 
-    fn send_plain(&self, to: To<'_>, target: (&str, &str), bytes: &[u8]) {
-        self.0.node.request_raw(Row::Notify, to, target, bytes, ONE_WAY, None);
+    fn let_master_route(&self, plain: &[u8]) {
+        self.0.node.request_raw(Row::Notify, To::Master, (STORE, "route"), plain, ONE_WAY, None);
     }
 
     fn life_of(&self, node: NodeId) -> Option<u64> {

@@ -16,7 +16,7 @@ use chappe_wire::{Reason, Row, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 /// How long the master may take with a commit, before it is asked what became of it.
 const COMMIT: Duration = Duration::from_secs(10);
@@ -37,6 +37,12 @@ impl Server {
             // It was cut short.
             return;
         }
+        if run.did.borrow().is_nothing() {
+            // Nothing to store, to say or to wait for.
+            self.let_go_of(run);
+            self.open(run);
+            return run.job.finish(result);
+        }
         self.order_sent(run);
         let encoded = match encode(&run.did.borrow()) {
             Ok(encoded) => encoded,
@@ -47,7 +53,7 @@ impl Server {
         let number = self.0.undecided.borrow_mut().next();
         let (wrote, waits) = self.take_over(run, number, &did);
         if !is_durable && waits.is_empty() {
-            self.0.node.open_run(run.gate.get());
+            self.open(run);
             self.say_in_turn(number, did.said);
             return run.job.finish(result);
         }
@@ -89,7 +95,8 @@ impl Server {
         };
         let touched = did.touched.entry(uid).or_insert_with(|| {
             let (before, now) = (held.document.clone(), held.document.clone());
-            Touched { epoch, version: held.version, before, now, sends: true }
+            let (version, upgraded) = (held.version, held.upgraded);
+            Touched { epoch, version, before, now, sends: true, upgraded }
         });
         touched.sends = true;
     }
@@ -117,7 +124,7 @@ impl Server {
 
     /// What a run has done cannot be stored: it runs again as one that failed for that reason.
     fn run_forced(&self, run: &Rc<Run>, why: HandlerError) {
-        drop(self.0.node.discard_run(run.gate.get()));
+        self.discard(run);
         *run.job.forced.borrow_mut() = Some(why);
         self.start(run.uid, run.job.clone());
     }
@@ -125,11 +132,8 @@ impl Server {
     /// The records become what the run has left them as. Returns what those that it wrote were before, and the runs that
     /// must be durable before anything of this one may be heard.
     fn take_over(&self, run: &Run, number: u64, did: &Did) -> (BTreeMap<u64, Before>, BTreeSet<u64>) {
+        self.let_go_of(run);
         let mut records = self.0.records.borrow_mut();
-        if let Some(held) = run.uid.and_then(|uid| records.get_mut(&uid)) {
-            held.running = None;
-            held.idle_since = Instant::now();
-        }
         let (mut wrote, mut waits) = (BTreeMap::new(), BTreeSet::new());
         for (uid, touched) in &did.touched {
             let Some(held) = records.get_mut(uid).filter(|held| held.epoch() == Some(touched.epoch)) else {
@@ -138,13 +142,31 @@ impl Server {
             waits.extend(held.last_writer);
             if touched.is_changed() {
                 let document = touched.before.clone();
-                wrote.insert(*uid, Before { epoch: touched.epoch, version: touched.version, document });
-                held.version = touched.version + 1;
+                let Touched { epoch, version, upgraded, .. } = *touched;
+                wrote.insert(*uid, Before { epoch, version, document, upgraded });
+                held.version = version + 1;
+                held.upgraded = false;
                 held.document = touched.now.clone();
                 held.last_writer = Some(number);
             }
         }
         (wrote, waits)
+    }
+
+    /// A run's handlers have ended: the next one may have the record.
+    fn let_go_of(&self, run: &Run) {
+        let mut records = self.0.records.borrow_mut();
+        if let Some(held) = run.uid.and_then(|uid| records.get_mut(&uid)) {
+            held.running = None;
+            held.is_used = true;
+        }
+    }
+
+    /// What a run has sent may leave.
+    fn open(&self, run: &Run) {
+        if let Some(said) = run.gate.id() {
+            self.0.node.open_run(said);
+        }
     }
 
     fn count_undecided(&self, touched: &[(u64, u64)], more: bool) {
@@ -288,7 +310,7 @@ impl Server {
                 self.step_is_done(&step);
             }
             self.return_dropped(&entry.kept);
-            self.0.node.open_run(entry.run.gate.get());
+            self.open(&entry.run);
             self.0.outbox.borrow_mut().settle(number);
             self.say_free();
             if let Some(result) = entry.result {

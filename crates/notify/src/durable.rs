@@ -5,7 +5,7 @@ use crate::message::Message;
 use crate::modules::Handled;
 use crate::protocol::Sealed;
 use crate::run::Run;
-use crate::{NotifyError, Server};
+use crate::{NotifyError, Params, Server};
 use chappe_store::{NewNotification, Sender};
 use chappe_wire::{Value, value};
 use std::rc::Rc;
@@ -23,6 +23,7 @@ impl Server {
         self.see_names(&message);
         let caller = run.as_ref().and_then(|run| run.uid);
         let node = Sender::Node(self.0.node.id());
+        let kind = message.kind().to_owned();
         let (validate, sender) = match message.validate {
             Some((validate, Some(id))) => (Some(validate), Sender::Player(id)),
             Some((validate, None)) => (Some(validate), node),
@@ -30,7 +31,7 @@ impl Server {
         };
         let deadline = validate.as_ref().map(|_| self.0.options.deadline.as_millis());
         let sealed = Sealed {
-            kind: message.kind.clone(),
+            kind: kind.clone(),
             id: message.id,
             record: value::encode(&message.record).map_err(|error| bad(error.to_string()))?,
             validate,
@@ -40,7 +41,7 @@ impl Server {
             id: self.next_notification(),
             sender,
             receiver: uid,
-            kind: message.kind,
+            kind,
             payload: value::encode(&sealed).map_err(|error| bad(error.to_string()))?,
             deadline_in_ms: deadline.and_then(|ms| u64::try_from(ms).ok()),
             depth,
@@ -61,7 +62,7 @@ impl Server {
         }
         let validate = message.validate.as_ref().map(|(validate, _)| validate);
         let others = validate.into_iter().flat_map(|it| [&it.func, &it.on_success, &it.on_fail]).flatten();
-        for kind in others.chain([&message.kind]) {
+        for kind in others.map(String::as_str).chain([message.kind()]) {
             let is_known = {
                 let modules = self.0.modules.borrow();
                 modules.player(kind).is_some() || modules.node(kind).is_some()
@@ -85,13 +86,11 @@ impl Server {
             fields.retain(|(key, _)| key.as_str() != Some("_type"));
             fields.insert(0, ("_type".into(), handler.into()));
             fields.push(("errorCode".into(), error.code().into()));
-            let (kind, record) = (handler.to_owned(), Value::Map(fields));
+            let record = Params::new(Value::Map(fields));
             server.clone().0.node.spawn(async move {
                 match sender {
                     Sender::Player(uid) => server.queue_plain(uid, Some(uid), record, depth),
-                    Sender::Node(_) => {
-                        server.start(None, Job::new(Task::Plain { kind, id: None, record, depth }))
-                    }
+                    Sender::Node(_) => server.start(None, Job::new(Task::Plain { id: None, record, depth })),
                 }
             });
         };

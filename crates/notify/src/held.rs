@@ -7,6 +7,7 @@ use chappe_store::NotificationId;
 use chappe_wire::Value;
 use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
+use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
@@ -25,6 +26,8 @@ pub(crate) struct Held {
     pub(crate) ownership: Ownership,
     pub(crate) version: u64,
     pub(crate) document: Rc<Document>,
+    /// It was brought up to date when it was loaded: the next commit of a run that touches it stores that.
+    pub(crate) upgraded: bool,
     pub(crate) queue: VecDeque<Rc<Job>>,
     pub(crate) running: Option<Running>,
     /// Runs that touched it and are not decided.
@@ -42,7 +45,10 @@ pub(crate) struct Held {
     pub(crate) pushes_due: bool,
     /// Notifications that are on their way here through the master: what is sent here must not overtake them.
     pub(crate) awaited: BTreeSet<NotificationId>,
+    /// When it was last seen to have been used, and whether it was since: a look at the clock for each run would cost as much
+    /// as a short run.
     pub(crate) idle_since: Instant,
+    pub(crate) is_used: bool,
 }
 
 /// Whose it is.
@@ -74,6 +80,7 @@ impl Held {
             ownership: Ownership::Claiming,
             version: 0,
             document: Rc::default(),
+            upgraded: false,
             queue: VecDeque::new(),
             running: None,
             undecided: 0,
@@ -85,6 +92,7 @@ impl Held {
             pushes_due: false,
             awaited: BTreeSet::new(),
             idle_since: Instant::now(),
+            is_used: false,
         }
     }
 
@@ -103,10 +111,14 @@ impl Held {
 
     /// Whether the next handler may start.
     pub(crate) fn can_run(&self) -> bool {
+        !self.queue.is_empty() && self.takes()
+    }
+
+    /// Whether nothing but the queue keeps a handler from starting.
+    pub(crate) fn takes(&self) -> bool {
         self.epoch().is_some()
             && self.running.is_none()
             && self.blocked_by.is_none()
-            && !self.queue.is_empty()
             && self.undecided < UNDECIDED
             && self.leaving.as_ref().is_none_or(|leaving| leaving.drains)
     }
@@ -120,6 +132,14 @@ impl Held {
     /// Whether nobody needs it.
     pub(crate) fn is_idle(&self) -> bool {
         self.stays() && self.queue.is_empty() && self.running.is_none() && self.undecided == 0
+    }
+
+    /// Whether nobody has needed it for so long, as far as was looked.
+    pub(crate) fn is_idle_for(&mut self, keep: Duration) -> bool {
+        if std::mem::take(&mut self.is_used) {
+            self.idle_since = Instant::now();
+        }
+        self.is_idle() && self.idle_since.elapsed() >= keep
     }
 
     /// What tells that its state has changed; `None`: it is owned and stays.

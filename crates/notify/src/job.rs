@@ -2,7 +2,7 @@
 
 use crate::modules::Handled;
 use crate::protocol::Delivery;
-use crate::{HandlerError, Player};
+use crate::{HandlerError, Params, Player};
 use chappe_store::{NewNotification, NotificationId, Step};
 use chappe_wire::Value;
 use std::cell::{Cell, RefCell};
@@ -49,9 +49,9 @@ pub(crate) type CallMethod = Rc<dyn Fn(Player) -> Pin<Box<dyn Future<Output = Ha
 
 pub(crate) enum Task {
     /// A player's request.
-    Request { epoch: u64, kind: String, id: Option<String>, params: Value },
+    Request { epoch: u64, kind: String, id: Option<String>, params: Params },
     /// A plain notification for a player.
-    Plain { kind: String, id: Option<u64>, record: Value, depth: u32 },
+    Plain { id: Option<u64>, record: Params, depth: u32 },
     /// A step of a durable notification.
     Step(Delivery),
     /// What the game itself wants done.
@@ -112,7 +112,8 @@ impl Job {
 impl fmt::Display for Job {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.task {
-            Task::Request { kind, .. } | Task::Plain { kind, .. } => f.write_str(kind),
+            Task::Request { kind, .. } => f.write_str(kind),
+            Task::Plain { record, .. } => f.write_str(record.kind()),
             Task::Step(delivery) => write!(f, "notification {}", delivery.id),
             Task::Call { name, .. } => f.write_str(name),
             Task::Bare(_) => f.write_str("notify"),

@@ -11,6 +11,7 @@
 mod arrivals;
 mod attributes;
 mod away;
+mod claims;
 mod commits;
 mod desk;
 mod durable;
@@ -22,6 +23,7 @@ mod message;
 mod modules;
 mod outbox;
 mod params;
+mod plain;
 mod player;
 mod protocol;
 mod records;

@@ -35,15 +35,14 @@ impl Server {
         const CALL: &str = "server.notify";
         let message = Message::read(CALL, record)?;
         let run = self.0.current.borrow().clone();
-        let depth = self.depth(CALL, &message.kind, run.as_deref())?;
+        let depth = self.depth(CALL, message.kind(), run.as_deref())?;
         if message.validate.is_some() || message.durable {
             return self.notify_durable(CALL, uid, message, run, depth);
         }
         let Message { id, record, .. } = message;
-        let said = vec![Said::Plain { uid, id, record, depth }];
         match run {
-            Some(run) => run.did.borrow_mut().said.extend(said),
-            None => self.say(said),
+            Some(run) => run.did.borrow_mut().said.push(Said::Plain { uid, id, record, depth }),
+            None => self.say_plain(uid, id, record, depth),
         }
         Ok(())
     }
@@ -358,7 +357,7 @@ impl Server {
     fn to_node(&self, call: &'static str, record: Value) -> Result<Vec<u8>, NotifyError> {
         let message = Message::read(call, record)?.plain(call)?;
         let run = self.0.current.borrow().clone();
-        let depth = self.depth(call, &message.kind, run.as_deref())?;
+        let depth = self.depth(call, message.kind(), run.as_deref())?;
         let id = message.id;
         let encoded =
             value::encode(&message.record).and_then(|record| value::encode(&ToNode { id, record, depth }));
@@ -383,7 +382,7 @@ impl Server {
     /// How many notifications lie behind one that is sent now.
     fn depth(&self, call: &'static str, kind: &str, run: Option<&Run>) -> Result<u32, NotifyError> {
         debug_assert!(split(kind).is_some(), "read before");
-        let depth = run.map_or(0, |run| run.job.depth() + 1);
+        let depth = run.map_or(self.0.behind.get(), |run| run.job.depth() + 1);
         let limit = self.0.options.depth;
         if depth > limit {
             return Err(NotifyError::TooDeep { call, kind: kind.to_owned(), depth, limit });

@@ -5,11 +5,12 @@ use crate::params::type_name;
 use crate::protocol::Validate;
 use chappe_wire::Value;
 
+/// Names the handler.
+const KIND: &str = "_type";
+
 /// A record, read: what belongs to the runtime apart from what is the author's.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Message {
-    /// `_type`.
-    pub(crate) kind: String,
     /// `_validate`.
     pub(crate) validate: Option<(Validate, Option<u64>)>,
     /// `_id`: the player whose instance is passed in.
@@ -24,40 +25,51 @@ impl Message {
     /// Reads the record that `call` was given.
     pub(crate) fn read(call: &'static str, record: Value) -> Result<Message, NotifyError> {
         let bad = |what: String| NotifyError::BadMessage { call, what };
-        let Value::Map(pairs) = record else {
+        let Value::Map(mut pairs) = record else {
             return Err(bad(format!("a notification is a map with `_type`, not {}", type_name(&record))));
         };
-        let mut message =
-            Message { kind: String::new(), validate: None, id: None, durable: false, record: Value::Nil };
-        let mut fields = Vec::with_capacity(pairs.len());
-        for (key, value) in pairs {
-            match key.as_str() {
-                Some("_type") => {
-                    let Value::Str(kind) = value else {
-                        return Err(bad(format!("`_type` is {}, not a string", type_name(&value))));
-                    };
-                    split(&kind).ok_or_else(|| bad(format!("`_type` {kind:?} is not \"module.method\"")))?;
-                    message.kind.clone_from(&kind);
-                    fields.push((key, Value::Str(kind)));
-                }
-                Some("_validate") => message.validate = read_validate(value).map_err(bad)?,
-                Some("_id") => message.id = read_uid("`_id`", &value).map_err(bad)?,
-                Some("_durable") => {
-                    message.durable = value
-                        .as_bool()
-                        .ok_or_else(|| bad(format!("`_durable` is {}, not a bool", type_name(&value))))?;
-                }
-                Some(name) if name.starts_with('_') => {
-                    return Err(bad(format!("{name:?}: names that begin with `_` belong to the runtime")));
-                }
-                _ => fields.push((key, value)),
+        let mut message = Message { validate: None, id: None, durable: false, record: Value::Nil };
+        let (mut has_kind, mut read) = (false, Ok(()));
+        // What is the author's stays where it is.
+        pairs.retain_mut(|(key, value)| match key.as_str() {
+            Some(name) if name.starts_with('_') && read.is_ok() => {
+                read = message.take(name, value).map_err(bad);
+                has_kind |= name == KIND;
+                name == KIND
             }
-        }
-        if message.kind.is_empty() {
+            _ => true,
+        });
+        read?;
+        if !has_kind {
             return Err(bad("a notification needs `_type`: \"module.method\"".to_owned()));
         }
-        message.record = Value::Map(fields);
+        message.record = Value::Map(pairs);
         Ok(message)
+    }
+
+    /// Reads a field whose name begins with `_`.
+    fn take(&mut self, name: &str, value: &mut Value) -> Result<(), String> {
+        match name {
+            KIND => match value.as_str() {
+                Some(kind) if split(kind).is_some() => {}
+                Some(kind) => return Err(format!("`_type` {kind:?} is not \"module.method\"")),
+                None => return Err(format!("`_type` is {}, not a string", type_name(value))),
+            },
+            "_validate" => self.validate = read_validate(std::mem::take(value))?,
+            "_id" => self.id = read_uid("`_id`", value)?,
+            "_durable" => {
+                let is_bool = value.as_bool();
+                self.durable =
+                    is_bool.ok_or_else(|| format!("`_durable` is {}, not a bool", type_name(value)))?;
+            }
+            _ => return Err(format!("{name:?}: names that begin with `_` belong to the runtime")),
+        }
+        Ok(())
+    }
+
+    /// `_type`.
+    pub(crate) fn kind(&self) -> &str {
+        self.record.field(KIND).and_then(Value::as_str).unwrap_or_default()
     }
 
     /// Refuses what only [`Server::notify`](crate::Server::notify) takes.

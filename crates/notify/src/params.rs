@@ -2,21 +2,51 @@
 
 use crate::HandlerError;
 use chappe_wire::Value;
+use chappe_wire::value::{self, Refusal, ValueError};
+use smallvec::SmallVec;
+use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::fmt;
+use std::rc::Rc;
+
+/// Records of up to so many bytes take no allocation of their own.
+const INLINE: usize = 128;
 
 /// The fields of a request or a notification, with `_type` among them. A field that is missing or of another type is an
-/// error that the client is told of.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Params(Value);
+/// error that the client is told of. Cheap to clone; what came over the wire is decoded when it is asked for, and by the
+/// typed calls only the field that is asked for.
+#[derive(Clone)]
+pub struct Params(Rc<Fields>);
+
+struct Fields {
+    /// As it came; empty when it did not come over the wire.
+    bytes: SmallVec<[u8; INLINE]>,
+    value: OnceCell<Value>,
+}
 
 impl Params {
     /// Of a map.
     pub fn new(fields: Value) -> Params {
-        Params(fields)
+        Params(Rc::new(Fields { bytes: SmallVec::new(), value: OnceCell::from(fields) }))
+    }
+
+    /// Of an encoded map.
+    ///
+    /// # Errors
+    /// When it is no data at all.
+    pub(crate) fn read(bytes: &[u8]) -> Result<Params, ValueError> {
+        match value::skip(bytes)? {
+            length if length == bytes.len() => {
+                let bytes = SmallVec::from_slice(bytes);
+                Ok(Params(Rc::new(Fields { bytes, value: OnceCell::new() })))
+            }
+            length => Err(Refusal::Trailing(bytes.len() - length).into()),
+        }
     }
 
     /// `_type`: the module and method that it is for.
     pub fn kind(&self) -> &str {
-        self.0.field("_type").and_then(Value::as_str).unwrap_or_default()
+        self.text("_type").unwrap_or_default()
     }
 
     /// `getInt`. A whole number above `i64::MAX` is refused: see [`Params::uid`].
@@ -48,10 +78,19 @@ impl Params {
     /// # Errors
     /// As [`Params::int`].
     pub fn string(&self, name: &str) -> Result<&str, HandlerError> {
-        match self.0.field(name) {
-            None | Some(Value::Nil) => Err(missing(name, "a string")),
-            Some(value) => value.as_str().ok_or_else(|| wrong(name, "a string", value)),
-        }
+        self.text(name).ok_or_else(|| self.other(name, "a string"))
+    }
+
+    /// Bytes that are no text.
+    ///
+    /// # Errors
+    /// As [`Params::int`].
+    pub fn bytes(&self, name: &str) -> Result<&[u8], HandlerError> {
+        let found = match self.0.value.get() {
+            Some(value) => value.field(name).and_then(Value::as_bytes),
+            None => self.raw(name).and_then(value::bytes_of),
+        };
+        found.ok_or_else(|| self.other(name, "bytes"))
     }
 
     /// `getBool`.
@@ -62,22 +101,49 @@ impl Params {
         self.typed(name, "a bool", Value::as_bool)
     }
 
-    /// `get`: any value.
+    /// `get`: any value. Decodes all of them.
     ///
     /// # Errors
     /// As [`Params::int`], when it is missing.
     pub fn get(&self, name: &str) -> Result<&Value, HandlerError> {
-        self.0.field(name).ok_or_else(|| missing(name, "a value"))
+        self.value().field(name).ok_or_else(|| missing(name, "a value"))
     }
 
     /// All fields.
     pub fn value(&self) -> &Value {
-        &self.0
+        // It was looked through when it came.
+        self.0.value.get_or_init(|| value::decode(&self.0.bytes).unwrap_or_default())
     }
 
     /// All fields.
     pub fn into_value(self) -> Value {
-        self.0
+        self.value();
+        match Rc::try_unwrap(self.0) {
+            Ok(fields) => fields.value.into_inner().unwrap_or_default(),
+            Err(shared) => shared.value.get().cloned().unwrap_or_default(),
+        }
+    }
+
+    /// As it travels.
+    ///
+    /// # Errors
+    /// When it cannot be encoded.
+    pub(crate) fn encoded(&self) -> Result<Cow<'_, [u8]>, ValueError> {
+        match self.0.bytes.as_slice() {
+            [] => value::encode(self.value()).map(Cow::Owned),
+            bytes => Ok(Cow::Borrowed(bytes)),
+        }
+    }
+
+    fn raw(&self, name: &str) -> Option<&[u8]> {
+        value::field(&self.0.bytes, name)
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        match self.0.value.get() {
+            Some(value) => value.field(name)?.as_str(),
+            None => value::text_of(self.raw(name)?),
+        }
     }
 
     fn typed<T>(
@@ -86,10 +152,42 @@ impl Params {
         wanted: &str,
         read: impl Fn(&Value) -> Option<T>,
     ) -> Result<T, HandlerError> {
-        match self.0.field(name) {
-            None | Some(Value::Nil) => Err(missing(name, wanted)),
-            Some(value) => read(value).ok_or_else(|| wrong(name, wanted, value)),
+        let found = match self.0.value.get() {
+            Some(value) => value.field(name).and_then(read),
+            None => {
+                let field = self.raw(name).and_then(|field| value::decode::<Value>(field).ok());
+                field.as_ref().and_then(read)
+            }
+        };
+        found.ok_or_else(|| self.other(name, wanted))
+    }
+
+    /// What is wrong with a field that is not what was wanted.
+    #[cold]
+    fn other(&self, name: &str, wanted: &str) -> HandlerError {
+        match self.value().field(name) {
+            None | Some(Value::Nil) => missing(name, wanted),
+            Some(value) => wrong(name, wanted, value),
         }
+    }
+}
+
+/// No fields at all.
+impl Default for Params {
+    fn default() -> Params {
+        Params::new(Value::Nil)
+    }
+}
+
+impl fmt::Debug for Params {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Params").field(self.value()).finish()
+    }
+}
+
+impl PartialEq for Params {
+    fn eq(&self, other: &Params) -> bool {
+        self.value() == other.value()
     }
 }
 
@@ -132,5 +230,28 @@ mod tests {
         assert_eq!(text(params.int("amount")), r#"params["amount"] is missing; an int is needed"#);
         assert_eq!(text(params.int("big")), r#"params["big"] is too large for an int"#);
         assert_eq!((params.uid("big"), params.float("n")), (Ok(u64::MAX), Ok(2.0)));
+    }
+
+    #[test]
+    fn what_came_over_the_wire_reads_as_what_was_sent() {
+        let record = value!({
+            "_type": "a.b", "n": -7, "big": u64::MAX, "x": 2.5, "yes": true, "text": "hi", "data": (vec![1u8, 2]), "nil": nil,
+        });
+        let (sent, came) =
+            (Params::new(record.clone()), Params::read(&value::encode(&record).unwrap()).unwrap());
+        for name in ["n", "big", "x", "yes", "text", "data", "nil", "none"] {
+            // One at a time, as a handler asks: an error decodes all.
+            let came = || Params::read(&value::encode(&record).unwrap()).unwrap();
+            assert_eq!(came().int(name), sent.int(name));
+            assert_eq!(came().uid(name), sent.uid(name));
+            assert_eq!(came().float(name), sent.float(name));
+            assert_eq!(came().bool(name), sent.bool(name));
+            assert_eq!(came().string(name), sent.string(name));
+            assert_eq!(came().bytes(name), sent.bytes(name));
+            assert_eq!(came().get(name), sent.get(name));
+        }
+        assert_eq!((came.kind(), &came), ("a.b", &sent));
+        assert_eq!((came.clone().into_value(), came.into_value()), (record.clone(), record));
+        assert!(Params::read(&[0xc1]).is_err() && Params::read(&[0x80, 0x80]).is_err());
     }
 }

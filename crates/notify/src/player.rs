@@ -227,7 +227,8 @@ impl Player {
             let held = records.get(&self.uid).ok_or(NotifyError::RunEnded { call, uid: self.uid })?;
             let epoch = held.epoch().ok_or(NotifyError::RunEnded { call, uid: self.uid })?;
             let (before, now) = (held.document.clone(), held.document.clone());
-            slot.insert(Touched { epoch, version: held.version, before, now, sends: false });
+            let (version, upgraded) = (held.version, held.upgraded);
+            slot.insert(Touched { epoch, version, before, now, sends: false, upgraded });
         }
         Ok(())
     }

@@ -221,7 +221,8 @@ pub(crate) struct WhereIs {
 /// `$store route` (one-way, row `notify`): a plain notification for a player, to the server that they are on; and
 /// `$notify plain` (one-way), the same from the master, or straight from the sender, to that server.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Plain {
+#[serde(bound(serialize = "R: serde_bytes::Serialize", deserialize = "R: serde_bytes::Deserialize<'de>"))]
+pub(crate) struct Plain<R = Vec<u8>> {
     /// For whom.
     pub(crate) uid: u64,
     /// `_id`: the player whose instance is passed in.
@@ -229,7 +230,7 @@ pub(crate) struct Plain {
     pub(crate) id: Option<u64>,
     /// The record.
     #[serde(with = "serde_bytes")]
-    pub(crate) record: Vec<u8>,
+    pub(crate) record: R,
     /// How many notifications lie behind it.
     pub(crate) depth: u32,
 }

@@ -11,6 +11,7 @@ use chappe_node::{Event, To};
 use chappe_store::NewAnswer;
 use chappe_wire::client::{ERROR_FIELD, KIND_FIELD, NOTIFY_FIELD, Names, REQUEST_FIELD};
 use chappe_wire::{PlayerId, Reason, Row, Value, value};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::time::sleep;
@@ -23,6 +24,9 @@ const KIND: usize = 256;
 const ID: usize = 200;
 /// How long the master may take to look an answer up.
 const LOOKUP: Duration = Duration::from_secs(5);
+
+/// A push that waits for a response, with its place in the store if it is kept there.
+type Waiting = (Option<u64>, Value);
 
 impl Server {
     pub(crate) fn serve_requests(&self) {
@@ -64,7 +68,7 @@ impl Server {
         let own = pairs.into_iter().filter(|(key, _)| key.as_str().is_none_or(|name| !name.starts_with('_')));
         let mut pairs: Vec<_> = vec![(KIND_FIELD.into(), kind.as_str().into())];
         pairs.extend(own);
-        let params = Value::Map(pairs);
+        let params = Params::new(Value::Map(pairs));
         let is_known = self.0.modules.borrow().request(&kind).is_some();
         if !is_known {
             self.say_unheard(&kind);
@@ -90,7 +94,7 @@ impl Server {
             (Some(error), _) => Err(error),
             (None, None) => Err(HandlerError::refuse(NO_HANDLER)),
             (None, Some(method)) => {
-                let (player, params) = (self.player_in(run, uid), Params::new(params.clone()));
+                let (player, params) = (self.player_in(run, uid), params.clone());
                 self.call(run, move || method(player, params)).await
             }
         };
@@ -193,10 +197,7 @@ impl Server {
                     }
                 }
                 Said::Push { uid, fields } => self.queue_push(uid, None, fields),
-                Said::Plain { uid, id, record, depth } if self.is_here(uid) => {
-                    self.queue_plain(uid, id, record, depth);
-                }
-                Said::Plain { uid, id, record, depth } => self.send_away(uid, id, &record, depth),
+                Said::Plain { uid, id, record, depth } => self.say_plain(uid, id, record, depth),
             }
         }
     }
@@ -216,16 +217,25 @@ impl Server {
         let Some(player) = node.player(PlayerId(epoch)) else {
             return node.stats().dropped(row, Reason::PlayerOffline);
         };
-        let (pushes, up_to) = self.take_pushes(uid);
         let Value::Map(mut fields) = fields else { return };
-        if !pushes.is_empty() {
+        let (places, pushes): (Vec<_>, Vec<_>) = self.take_pushes(uid).into_iter().unzip();
+        let has_pushes = !pushes.is_empty();
+        if has_pushes {
             fields.push((NOTIFY_FIELD.into(), Value::List(pushes)));
         }
-        let sent = node.respond_to_player(player.id, &Value::Map(fields));
+        let mut response = Value::Map(fields);
+        let sent = node.respond_to_player(player.id, &response);
         if let Err(error) = &sent {
             tracing::warn!(node = %node.id(), player = uid, %error, "a response was not sent");
+            if let Value::Map(fields) = &mut response
+                && has_pushes
+                && let Some((_, Value::List(pushes))) = fields.pop()
+            {
+                self.put_back(uid, places.into_iter().zip(pushes));
+            }
+            return;
         }
-        if let Some(up_to) = up_to.filter(|_| sent.is_ok()) {
+        if let Some(up_to) = places.into_iter().flatten().max() {
             self.tell_master("delivered", &PushesDelivered { uid, up_to });
         }
     }
@@ -268,11 +278,17 @@ impl Server {
         });
     }
 
-    fn take_pushes(&self, uid: u64) -> (Vec<Value>, Option<u64>) {
+    fn take_pushes(&self, uid: u64) -> VecDeque<Waiting> {
         let mut records = self.0.records.borrow_mut();
-        let Some(held) = records.get_mut(&uid) else { return (Vec::new(), None) };
-        let up_to = held.pushes.iter().filter_map(|(place, _)| *place).max();
-        (held.pushes.drain(..).map(|(_, fields)| fields).collect(), up_to)
+        records.get_mut(&uid).map(|held| std::mem::take(&mut held.pushes)).unwrap_or_default()
+    }
+
+    /// Pushes that did not leave with a response wait for the next one.
+    fn put_back(&self, uid: u64, pushes: impl DoubleEndedIterator<Item = Waiting>) {
+        if let Some(held) = self.0.records.borrow_mut().get_mut(&uid) {
+            pushes.rev().for_each(|push| held.pushes.push_front(push));
+        }
+        self.push_later(uid);
     }
 
     /// A request came again whose answer is stored.

@@ -2,7 +2,7 @@
 
 use crate::attributes::Document;
 use crate::job::Job;
-use chappe_node::RunId;
+use chappe_node::LazyRun;
 use chappe_store::{NewAnswer, NewDeadLetter, NewNotification, NewPush, Transition};
 use chappe_wire::Value;
 use std::cell::{Cell, RefCell};
@@ -15,7 +15,7 @@ pub(crate) struct Run {
     /// The player that it is for.
     pub(crate) uid: Option<u64>,
     /// Under which its messages are held.
-    pub(crate) gate: Cell<RunId>,
+    pub(crate) gate: LazyRun,
     /// The handler has returned: nothing can be added.
     pub(crate) ended: Cell<bool>,
     /// A player whom it waits for.
@@ -50,6 +50,9 @@ pub(crate) struct Touched {
     /// The run has sent notifications on the player's behalf. They are in the order of the record's versions, so that none
     /// overtakes an earlier one whose commit is in doubt: it counts as changed.
     pub(crate) sends: bool,
+    /// The document was brought up to date when it was loaded, and is not stored so: it counts as changed, for what is said
+    /// of it must not be the outcome of an upgrade that comes out otherwise next time.
+    pub(crate) upgraded: bool,
 }
 
 /// What a player is told.
@@ -82,16 +85,11 @@ impl Said {
 }
 
 impl Run {
-    pub(crate) fn new(
-        job: Rc<Job>,
-        uid: Option<u64>,
-        gate: RunId,
-        request: Option<(String, String)>,
-    ) -> Rc<Run> {
+    pub(crate) fn new(job: Rc<Job>, uid: Option<u64>, request: Option<(String, String)>) -> Rc<Run> {
         Rc::new(Run {
             job,
             uid,
-            gate: Cell::new(gate),
+            gate: LazyRun::default(),
             ended: Cell::new(false),
             waits_for: Cell::new(None),
             request,
@@ -102,16 +100,24 @@ impl Run {
     /// Whether it leaves anything that must survive.
     pub(crate) fn is_durable(&self) -> bool {
         let did = self.did.borrow();
-        !(did.sent.is_empty()
-            && did.pushes.is_empty()
-            && did.answers.is_empty()
-            && did.transition.is_none()
-            && did.dead_letters.is_empty()
-            && did.touched.values().all(|touched| !touched.is_changed()))
+        !(did.leaves_nothing() && did.touched.values().all(|touched| !touched.is_changed()))
     }
 }
 
 impl Did {
+    /// Whether it is as if the handler had not run.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.touched.is_empty() && self.said.is_empty() && self.leaves_nothing()
+    }
+
+    fn leaves_nothing(&self) -> bool {
+        self.sent.is_empty()
+            && self.pushes.is_empty()
+            && self.answers.is_empty()
+            && self.transition.is_none()
+            && self.dead_letters.is_empty()
+    }
+
     /// Takes everything back but that records were read: what was said of them still rests on what was seen.
     pub(crate) fn reset(&mut self) {
         let mut touched = std::mem::take(&mut self.touched);
@@ -124,6 +130,6 @@ impl Did {
 
 impl Touched {
     pub(crate) fn is_changed(&self) -> bool {
-        self.sends || !Rc::ptr_eq(&self.before, &self.now) && self.before != self.now
+        self.sends || self.upgraded || !Rc::ptr_eq(&self.before, &self.now) && self.before != self.now
     }
 }

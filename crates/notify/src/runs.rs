@@ -7,12 +7,12 @@ use crate::protocol::Sealed;
 use crate::run::Run;
 use crate::{HandlerError, Player, Server, steps};
 use chappe_wire::value;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
-use tokio::time::timeout;
+use tokio::time::sleep;
 
 /// How often a run that others have undone is begun anew.
 const TRIES: u32 = 64;
@@ -30,7 +30,7 @@ impl Server {
         self.pump_all();
     }
 
-    fn pump_all(&self) {
+    pub(crate) fn pump_all(&self) {
         if self.0.is_pumping.replace(true) {
             // Whoever is at it comes to all.
             return;
@@ -67,8 +67,11 @@ impl Server {
             }
             _ => None,
         };
-        let run = Run::new(job, uid, self.0.node.new_run(), request);
+        let run = Run::new(job, uid, request);
         self.mark_running(&run, None);
+        if let Task::Plain { id, record, .. } = &run.job.task {
+            return self.start_plain(&run, *id, record);
+        }
         let (server, this) = (self.clone(), run.clone());
         let mut work: Pin<Box<dyn Future<Output = Handled>>> =
             Box::pin(async move { steps::execute(&server, &this).await });
@@ -87,7 +90,7 @@ impl Server {
         self.mark_running(&run, Some(task));
     }
 
-    fn mark_running(&self, run: &Rc<Run>, task: Option<tokio::task::AbortHandle>) {
+    pub(crate) fn mark_running(&self, run: &Rc<Run>, task: Option<tokio::task::AbortHandle>) {
         if let Some(uid) = run.uid
             && let Some(held) = self.0.records.borrow_mut().get_mut(&uid)
         {
@@ -101,12 +104,23 @@ impl Server {
         // Even what the handler does before it first waits is a part of the run.
         let begun = self.within(run, || catch_unwind(AssertUnwindSafe(handling)));
         let Ok(handling) = begun else { return Err(self.panicked(run)) };
+        self.in_time(Part::new(self, run, handling)).await
+    }
+
+    /// Waits for a handler, for as long as one may take.
+    pub(crate) async fn in_time(&self, mut part: Part) -> Handled {
         let limit = self.0.options.handler;
-        let part = Part { server: self.clone(), run: run.clone(), handling };
-        match timeout(limit, part).await {
-            Ok(result) => result,
-            Err(_) => Err(HandlerError::failed(format!("the handler took over {limit:?}"))),
-        }
+        // Most handlers end at once: they need no timer.
+        let mut over = None;
+        poll_fn(move |cx| {
+            if let Poll::Ready(result) = Pin::new(&mut part).poll(cx) {
+                return Poll::Ready(result);
+            }
+            let over = over.get_or_insert_with(|| Box::pin(sleep(limit)));
+            let is_over = over.as_mut().poll(cx);
+            is_over.map(|()| Err(HandlerError::failed(format!("the handler took over {limit:?}"))))
+        })
+        .await
     }
 
     /// The player whom a run is for, as its handlers get them.
@@ -117,26 +131,32 @@ impl Server {
     /// Makes `run` the current one while `part` runs.
     pub(crate) fn within<R>(&self, run: &Rc<Run>, part: impl FnOnce() -> R) -> R {
         let before = self.0.current.replace(Some(run.clone()));
-        let result = self.0.node.in_run(run.gate.get(), part);
+        let result = self.0.node.in_lazy_run(&run.gate, part);
         *self.0.current.borrow_mut() = before;
         result
     }
 
     /// Takes back what a run has done so far.
     pub(crate) fn reset(&self, run: &Rc<Run>) {
-        drop(self.0.node.discard_run(run.gate.get()));
-        run.gate.set(self.0.node.new_run());
+        self.discard(run);
         run.did.borrow_mut().reset();
     }
 
-    fn panicked(&self, run: &Run) -> HandlerError {
+    /// What a run has said so far never leaves.
+    pub(crate) fn discard(&self, run: &Run) {
+        if let Some(said) = run.gate.take() {
+            drop(self.0.node.discard_run(said));
+        }
+    }
+
+    pub(crate) fn panicked(&self, run: &Run) -> HandlerError {
         self.0.node.stats().count("handler_panics");
         HandlerError::failed(format!("the handler of {} panicked", run.job))
     }
 }
 
 /// Ends a round over the queues, however it ends.
-struct Pumping<'a>(&'a Server);
+pub(crate) struct Pumping<'a>(pub(crate) &'a Server);
 
 impl Drop for Pumping<'_> {
     fn drop(&mut self) {
@@ -145,10 +165,16 @@ impl Drop for Pumping<'_> {
 }
 
 /// A handler on behalf of a run.
-struct Part {
+pub(crate) struct Part {
     server: Server,
     run: Rc<Run>,
     handling: Handling,
+}
+
+impl Part {
+    pub(crate) fn new(server: &Server, run: &Rc<Run>, handling: Handling) -> Part {
+        Part { server: server.clone(), run: run.clone(), handling }
+    }
 }
 
 impl Future for Part {

@@ -72,11 +72,15 @@ pub(crate) struct Inner {
     pub(crate) given_again: RefCell<FxHashSet<(NotificationId, Step)>>,
     /// The run on whose behalf code runs now.
     pub(crate) current: RefCell<Option<Rc<Run>>>,
+    /// How many notifications lie behind what is sent now, on the master's handlers, which are no runs.
+    pub(crate) behind: Cell<u32>,
     /// Players whose queues are to be looked at, and whether someone is at it.
     pub(crate) to_pump: RefCell<VecDeque<u64>>,
     pub(crate) is_pumping: Cell<bool>,
     /// Where players of other servers are.
     pub(crate) away: RefCell<Away>,
+    /// Where plain notifications are encoded: the record, and what it travels in.
+    pub(crate) scratch: RefCell<(Vec<u8>, Vec<u8>)>,
     /// What the master is to be told behind the next request.
     pub(crate) cache: RefCell<VecDeque<Vec<u8>>>,
     pub(crate) cache_due: Cell<bool>,
@@ -109,8 +113,10 @@ impl Server {
             given_again: RefCell::default(),
             current: RefCell::default(),
             away: RefCell::default(),
+            behind: Cell::new(0),
             to_pump: RefCell::default(),
             is_pumping: Cell::new(false),
+            scratch: RefCell::default(),
             cache: RefCell::default(),
             cache_due: Cell::new(false),
             unheard: RefCell::default(),

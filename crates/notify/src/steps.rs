@@ -1,10 +1,10 @@
 //! What is run for each kind of job (snipe.md section 2).
 
 use crate::job::Task;
-use crate::modules::Handled;
+use crate::modules::{Handled, Handling, NodeMethod, PlayerMethod};
 use crate::protocol::{Delivery, Outcome, Sealed};
 use crate::run::Run;
-use crate::{HandlerError, Params, Server};
+use crate::{HandlerError, Params, Player, Server};
 use chappe_store::{NewDeadLetter, NewNotification, Sender, Step, Transition, When};
 use chappe_wire::{Value, value};
 use std::rc::Rc;
@@ -21,17 +21,8 @@ pub(crate) async fn execute(server: &Server, run: &Rc<Run>) -> Handled {
     let job = run.job.clone();
     let result = match &job.task {
         Task::Request { .. } => return server.run_request(run).await,
-        Task::Plain { kind, id, record, depth } => {
-            let result = match forced(run) {
-                Some(error) => Err(error),
-                None => handle(server, run, kind, *id, record.clone()).await,
-            };
-            if let Err(error) = &result {
-                server.reset(run);
-                server.dead(error.code(), run.uid, *id, record, *depth);
-            }
-            result
-        }
+        // It has a way of its own, which is shorter.
+        Task::Plain { .. } => return Ok(None),
         Task::Step(delivery) => step(server, run, delivery).await,
         Task::Call { method, .. } => match run.uid {
             Some(uid) if job.forced.borrow().is_none() => {
@@ -53,14 +44,20 @@ pub(crate) async fn execute(server: &Server, run: &Rc<Run>) -> Handled {
             }
         },
     };
-    if let Err(error) = &result
-        && !error.is_refusal()
-    {
-        let (node, player) = (server.0.node.id(), run.uid.unwrap_or_default());
-        server.0.node.stats().count("handlers_failed");
-        tracing::error!(%node, player, handler = %job, code = error.code(), "{}", error.text());
+    if let Err(error) = &result {
+        log_failure(server, run, error);
     }
     result
+}
+
+/// Says that a handler failed; an expected no is nothing to be said.
+pub(crate) fn log_failure(server: &Server, run: &Run, error: &HandlerError) {
+    if error.is_refusal() {
+        return;
+    }
+    let (node, player) = (server.0.node.id(), run.uid.unwrap_or_default());
+    server.0.node.stats().count("handlers_failed");
+    tracing::error!(%node, player, handler = %run.job, code = error.code(), "{}", error.text());
 }
 
 /// One step of a durable notification.
@@ -84,7 +81,7 @@ async fn step(server: &Server, run: &Rc<Run>, delivery: &Delivery) -> Handled {
 
 /// Validate, then act (steps 1 to 3 of section 2).
 async fn act(server: &Server, run: &Rc<Run>, delivery: &Delivery, sealed: &Sealed) -> Handled {
-    let record: Value = value::decode(&sealed.record).unwrap_or_default();
+    let record = Params::read(&sealed.record).unwrap_or_default();
     let result = match forced(run) {
         Some(error) => Err(error),
         None => validate_and_act(server, run, sealed, &record).await,
@@ -128,7 +125,7 @@ async fn validate_and_act(
     server: &Server,
     run: &Rc<Run>,
     sealed: &Sealed,
-    record: &Value,
+    record: &Params,
 ) -> Result<Verdict, HandlerError> {
     let func = sealed.validate.as_ref().and_then(|validate| validate.func.as_deref());
     if let Some(func) = func {
@@ -156,7 +153,7 @@ async fn outcome(server: &Server, run: &Rc<Run>, delivery: &Delivery, sealed: &S
     );
     let result = match forced(run) {
         Some(error) => Err(error),
-        None => handle(server, run, handler, None, record.clone()).await,
+        None => handle(server, run, handler, None, Params::new(record.clone())).await,
     };
     if let Err(error) = &result {
         server.reset(run);
@@ -192,26 +189,43 @@ async fn outcome(server: &Server, run: &Rc<Run>, delivery: &Delivery, sealed: &S
 }
 
 /// Runs the handler of a type: on the player's record, or on none.
-async fn handle(server: &Server, run: &Rc<Run>, kind: &str, id: Option<u64>, record: Value) -> Handled {
-    let params = Params::new(record);
-    let (player, node) = {
-        let modules = server.0.modules.borrow();
-        (modules.player(kind), modules.node(kind))
-    };
-    match (player, node, run.uid) {
-        (_, Some(method), uid) if uid.is_none() || id.is_none() => {
-            server.call(run, move || method(params)).await
-        }
-        (Some(method), _, Some(uid)) => {
-            let player = server.player_in(run, uid);
-            server.call(run, move || method(player, params)).await
-        }
-        _ => {
-            server.say_unheard(kind);
-            let text = format!("no module of node {} handles {kind:?}", server.0.node.id());
-            Err(HandlerError::refuse_with(NO_HANDLER, text))
-        }
+async fn handle(server: &Server, run: &Rc<Run>, kind: &str, id: Option<u64>, record: Params) -> Handled {
+    let begin = handler(server, run, kind, id, record)?;
+    server.call(run, begin).await
+}
+
+/// The handler of a type, ready to run: on the player's record, or on none.
+pub(crate) fn handler(
+    server: &Server,
+    run: &Rc<Run>,
+    kind: &str,
+    id: Option<u64>,
+    params: Params,
+) -> Result<impl FnOnce() -> Handling + use<>, HandlerError> {
+    enum With {
+        Player(PlayerMethod, Player),
+        Nobody(NodeMethod),
     }
+    let with = {
+        let modules = server.0.modules.borrow();
+        let on_none = if run.uid.is_none() || id.is_none() { modules.node(kind) } else { None };
+        match (on_none, run.uid) {
+            (Some(method), _) => Some(With::Nobody(method)),
+            (None, Some(uid)) => {
+                modules.player(kind).map(|method| With::Player(method, server.player_in(run, uid)))
+            }
+            (None, None) => None,
+        }
+    };
+    let Some(with) = with else {
+        server.say_unheard(kind);
+        let text = format!("no module of node {} handles {kind:?}", server.0.node.id());
+        return Err(HandlerError::refuse_with(NO_HANDLER, text));
+    };
+    Ok(move || match with {
+        With::Player(method, player) => method(player, params),
+        With::Nobody(method) => method(params),
+    })
 }
 
 /// The notification's next state: decided with an outcome, or settled.

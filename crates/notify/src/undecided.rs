@@ -31,6 +31,8 @@ pub(crate) struct Before {
     pub(crate) epoch: u64,
     pub(crate) version: u64,
     pub(crate) document: Rc<Document>,
+    /// It had been upgraded, and not been stored so.
+    pub(crate) upgraded: bool,
 }
 
 /// The runs that are not decided.
@@ -128,14 +130,11 @@ impl Fallen {
 mod tests {
     use super::*;
     use crate::job::{Job, Task};
-    use chappe_node::{Config, Node};
-    use chappe_wire::{NodeId, Role};
 
     const EPOCH: u64 = 9;
 
     /// Runs that are not decided: each with its cause, what it wrote and what it read.
     fn undecided(runs: &[(Option<u64>, &[u64], &[u64])]) -> Undecided {
-        let node = Node::new(Config::new("c", NodeId(1), Role::Game, "game"));
         let mut all = Undecided::default();
         for (cause, wrote, read) in runs {
             let job = Job::new(Task::Call {
@@ -144,10 +143,12 @@ mod tests {
                 origin: crate::Origin::default(),
             });
             job.cause.set(*cause);
-            let before = |uid: &u64| (*uid, Before { epoch: EPOCH, version: *uid, document: Rc::default() });
+            let before = |uid: &u64| {
+                (*uid, Before { epoch: EPOCH, version: *uid, document: Rc::default(), upgraded: false })
+            };
             let number = all.next();
             let entry = Entry {
-                run: Run::new(job, None, node.new_run(), None),
+                run: Run::new(job, None, None),
                 commit: Some(CommitId(u128::from(number))),
                 waits: BTreeSet::new(),
                 touched: wrote.iter().chain(*read).map(|uid| (*uid, EPOCH)).collect(),

@@ -84,7 +84,7 @@ impl Server {
         self.0.node.stats().count("commits_unavailable");
         match (job.step_key(), &job.task) {
             (Some(step), _) => self.give_back(vec![step]),
-            (None, Task::Plain { id, record, depth, .. }) => {
+            (None, Task::Plain { id, record, depth }) => {
                 self.dead(Reason::StoreUnavailable.as_str(), uid, *id, record, *depth);
             }
             _ => self.refuse_job(uid.unwrap_or_default(), &job, Reason::StoreUnavailable),
@@ -125,7 +125,7 @@ impl Server {
             self.forget_kept(*number, entry, &never_was);
             affected.extend(entry.kept.iter().filter_map(|(uid, ..)| *uid));
             self.0.outbox.borrow_mut().forget(*number);
-            drop(self.0.node.discard_run(entry.run.gate.get()));
+            self.discard(&entry.run);
             affected.extend(entry.run.uid);
         }
         for (_, entry) in fallen.entries.iter().skip(1) {
@@ -156,6 +156,7 @@ impl Server {
         for (uid, before) in fallen.before() {
             if let Some(held) = records.get_mut(&uid).filter(|held| held.epoch() == Some(before.epoch)) {
                 (held.version, held.document) = (before.version, before.document);
+                held.upgraded = before.upgraded;
                 held.last_writer = self.0.undecided.borrow().last_writer(uid, before.epoch);
             }
         }

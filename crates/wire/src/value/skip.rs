@@ -15,7 +15,7 @@ pub fn skip(bytes: &[u8]) -> Result<usize, ValueError> {
     Ok(bytes.len() - input.rest.len())
 }
 
-fn pass(input: &mut Reader<'_>, depth: usize) -> Result<(), ValueError> {
+pub(super) fn pass(input: &mut Reader<'_>, depth: usize) -> Result<(), ValueError> {
     match input.head()? {
         Head::Nil | Head::Bool(_) | Head::Unsigned(_) | Head::Negative(_) | Head::Float(_) => Ok(()),
         Head::Bytes(len) => input.take(len).map(drop),

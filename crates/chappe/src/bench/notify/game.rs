@@ -102,7 +102,7 @@ impl Game {
             .handler("plain", move |_: Player, params: Params| {
                 let game = plain.clone();
                 async move {
-                    if params.get("data").is_ok() {
+                    if params.bytes("data").is_ok() {
                         game.received.set(game.received.get() + 1);
                     }
                     Ok(())
