@@ -304,6 +304,8 @@ impl Inner {
         self.end_held();
         let pending = self.pending.borrow_mut().drain();
         let held = std::mem::take(&mut self.waiting.borrow_mut().0);
+        // These never left; those before are with whom they were sent to.
+        held.iter().for_each(|held| self.stats.dropped(held.row, Reason::ShuttingDown));
         for waiter in pending.into_iter().chain(held.into_iter().filter_map(|held| held.waiter)) {
             self.finish(waiter, Err(Failure::new(Reason::ShuttingDown, "the node leaves")));
         }

@@ -56,6 +56,22 @@ async fn an_event_whose_handler_awaits_is_done_before_the_node_leaves() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_request_that_still_waits_when_its_node_leaves_is_counted() {
+    pair(async |lobby, mail| {
+        mail.stop();
+        until(|| lobby.with_view(|view| view.member(NodeId(40)).is_none())).await;
+        let answer = lobby.request_to_service_mod::<_, i64>("service_mail", "Slow", &1, SECOND * 60);
+        sleep(Duration::from_millis(100)).await;
+        lobby.stop();
+        assert_eq!(answer.await.unwrap_err().reason, Reason::ShuttingDown);
+        let (report, row) = (lobby.report(), Row::RequestToServiceMod.code());
+        assert_eq!(report.sent.get(&row), Some(&1));
+        assert_eq!(report.dropped.iter().find(|(of, ..)| *of == row), Some(&(row, Reason::ShuttingDown, 1)));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_sent_before_others_know_that_a_node_leaves_is_not_lost() {
     pair_over(async |link, _lobby, mail| {
         mail.register_rpc_method_for_mod("M", |call| call.respond(&1).unwrap());
