@@ -8,7 +8,7 @@ use chappe::{NodeId, Reason};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 /// How a bot behaves beside playing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,9 @@ pub(crate) enum Place {
     Queue,
     Game,
 }
+
+/// How long a session may outlive the player's next one.
+const REPLACED: Duration = Duration::from_secs(10);
 
 /// One bot.
 pub(crate) struct Bot {
@@ -91,9 +94,11 @@ impl Bot {
                     // The proxies end the session before; it hears so, and what was on its way to it still comes.
                     home += 1;
                     client = self.log_in(home).await;
-                    match client {
-                        Some(_) => self.hear_out(&here).await,
-                        None => self.log_out(&here).await,
+                    // It stays where whoever let the second one in could not reach it: its proxy was cut off from there.
+                    let is_replaced =
+                        client.is_some() && timeout(REPLACED, self.hear_out(&here)).await.is_ok();
+                    if !is_replaced {
+                        self.log_out(&here).await;
                     }
                     if matches!(here.end(), Some((Reason::Replaced, _))) {
                         self.watch.count("replaced by a second login");
