@@ -368,6 +368,8 @@ fn read(mut file: File) -> std::io::Result<String> {
 /// Each proxy gets an address of its host and a port that is free there.
 fn with_addresses(ground: &Ground, plan: &Plan) -> Result<Value, String> {
     let mut deploy = plan.deploy.clone();
+    // A host's address is not loopback, where that would go without saying.
+    deploy["login"] = "any".into();
     let mut held = Vec::new();
     let proxies = deploy["proxy"].as_array_mut().into_iter().flatten();
     for (nth, proxy) in (0..).zip(proxies) {
