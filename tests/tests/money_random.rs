@@ -8,7 +8,7 @@
     reason = "a test that cannot go on says so, and how much was tried"
 )]
 
-use chappe_tests::money::random::{Outcome, play};
+use chappe_tests::money::random::{Outcome, play, play_with_two_masters};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,9 +22,18 @@ fn number(name: &str) -> Option<u64> {
 
 #[test]
 fn no_schedule_loses_or_doubles_money() {
+    plays(SEEDS, play, &["ok", "moneyReceivedMax", "notEnoughMoney", "userNotFound"]);
+}
+
+#[test]
+fn no_change_of_the_master_loses_or_doubles_money() {
+    plays(SEEDS / 4, play_with_two_masters, &["ok", "moneyReceivedMax"]);
+}
+
+fn plays(most: u64, play: fn(u64) -> Outcome, codes: &[&str]) {
     let seeds = match number("SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("SEEDS").unwrap_or(SEEDS),
+        None => 0..number("SEEDS").unwrap_or(most),
     };
     let (next, found) = (AtomicU64::new(seeds.start), Mutex::new(Vec::new()));
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
@@ -57,8 +66,8 @@ fn no_schedule_loses_or_doubles_money() {
     wrong.sort_unstable();
     assert!(wrong.is_empty(), "money is lost or doubled under SEED= {wrong:?}");
     if seeds.end - seeds.start >= 100 {
-        for code in ["ok", "moneyReceivedMax", "notEnoughMoney", "userNotFound"] {
-            assert!(gifts.get(code).is_some_and(|count| *count >= 100), "{code} is not among {gifts:?}");
+        for code in codes {
+            assert!(gifts.get(*code).is_some_and(|count| *count >= 100), "{code} is not among {gifts:?}");
         }
     }
 }

@@ -12,6 +12,7 @@ pub(crate) fn node_config(deploy: &Deploy, entry: &NodeEntry) -> Config {
     config.modules = entry.module_names.clone();
     config.incarnation = new_life(&deploy.run_dir(), entry.id);
     config.master = NodeId(deploy.master().id);
+    config.second_master = deploy.masters().nth(1).map(|master| NodeId(master.id));
     config.declared = declared(deploy);
     config.limits = Limits {
         message_bytes: deploy.limits.message_bytes,

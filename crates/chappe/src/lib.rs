@@ -33,6 +33,7 @@ mod config;
 mod engines;
 mod exit;
 mod last_report;
+mod leading;
 mod links;
 mod logging;
 mod node_process;

@@ -4,17 +4,19 @@ use crate::app::{App, ModError};
 use crate::config::{self, node_config};
 use crate::exit::{self, CommandError};
 use crate::last_report;
+use crate::leading::{self, Once};
 use crate::links::{self, Hosts};
 use crate::python;
-use crate::roles::{Part, SetupError};
+use crate::roles::{Http, Part, SetupError, address};
 use crate::{access, open_files, secrets, store};
 use chappe_deploy::{Deploy, NodeEntry};
 use chappe_link::Link;
+use chappe_master::Access;
 use chappe_node::control::Declare;
 use chappe_node::{Beats, Config, Node, NodeError, State, run_blocking};
 use chappe_wire::secret::Secrets;
 use chappe_wire::{NodeId, Role};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,11 +53,14 @@ pub(crate) fn run(
     access::check_program(app, deploy, entry)?;
     let secrets = Arc::new(secrets::of_cluster(deploy)?);
     let (store, token) = match entry.role {
-        Role::Master => (Some(store::open(deploy)?), secrets::of_control(deploy)?),
+        Role::Master => {
+            store::check_masters(deploy)?;
+            (Some(store::open(deploy)?), secrets::of_control(deploy)?)
+        }
         _ => (None, Secrets::default()),
     };
     let is_mod_wrong = Cell::new(false);
-    let wants_restart = Cell::new(false);
+    let (wants_restart, replaced) = (Cell::new(false), RefCell::new(None));
     let told = |error: SetupError| {
         is_mod_wrong.set(matches!(error, SetupError::Mod(ModError::Wrong(_))));
         error.to_string()
@@ -67,14 +72,54 @@ pub(crate) fn run(
         run_blocking(|| async {
             let node = Node::new(config);
             node.on_declare(move |declare| hosts.learn(declare));
+            let on_ready = Rc::new(Once::new(on_ready));
             tokio::task::spawn_local(stop_when_asked(node.clone(), stop));
-            tokio::task::spawn_local(tell_ready(node.clone(), on_ready));
-            let part = Part::attach(app, deploy, entry, &node, store, token)
+            tokio::task::spawn_local(tell_ready(node.clone(), on_ready.clone()));
+            let control = Access { token, open_metrics: deploy.open_metrics };
+            let leader = match &store {
+                None => None,
+                Some(store) => {
+                    let http = address(entry)
+                        .await
+                        .map_err(|why| NodeError::Setup { node: node.id(), why })?
+                        .filter(|_| deploy.has_two_masters())
+                        .map(|address| (address, control.clone()));
+                    let standby = || on_ready.call();
+                    match leading::wait(deploy, &node, &link, store, http, standby).await? {
+                        Some(leader) => Some(leader),
+                        None => return Ok(()),
+                    }
+                }
+            };
+            let (leads, http) = leader.map_or((None, None), |mut leader| {
+                let http = leader.http.take();
+                (Some(leader), http)
+            });
+            let led_store = leads.as_ref().map(|leader| leader.store.clone());
+            let http = Http { port: Cell::new(http), access: control };
+            let part = Part::attach(app, deploy, entry, &node, led_store, http)
                 .map_err(|error| NodeError::Setup { node: node.id(), why: told(error) })?;
+            if let (Some(leader), Some(store)) = (&leads, &store) {
+                leader.rule(deploy, &node, store)?;
+            }
             let ended = node.run(link, Beats::Thread, async |node| {
                 part.set_up(app, deploy, entry, node).await.map_err(told)
             });
-            let ended = ended.await;
+            let lost = async {
+                match &leads {
+                    Some(leader) => leader.lost().await,
+                    None => std::future::pending().await,
+                }
+            };
+            let ended = tokio::select! {
+                biased;
+                lost = lost => {
+                    replaced.replace(Some(leading::replaced(&node, &lost)));
+                    node.abandon();
+                    return Ok(());
+                }
+                ended = ended => ended,
+            };
             last_report::leave(&node);
             wants_restart.set(node.wants_restart());
             ended
@@ -83,6 +128,9 @@ pub(crate) fn run(
     let (store, closing) = (store.clone(), store);
     let ended = live(store);
     closing.iter().for_each(store::close);
+    if let Some(replaced) = replaced.take() {
+        return Err(replaced);
+    }
     if ended.is_ok() && wants_restart.get() {
         return Err(CommandError::Told { code: exit::RESTART });
     }
@@ -146,7 +194,7 @@ async fn stop_when_asked(node: Node, mut stop: watch::Receiver<bool>) {
 }
 
 /// A node counts as ready when the master's view says so: from then on others send to it.
-async fn tell_ready(node: Node, on_ready: impl FnOnce()) {
+async fn tell_ready(node: Node, on_ready: Rc<Once>) {
     let changed = Rc::new(Notify::new());
     let notify = changed.clone();
     node.on_view(move |_| notify.notify_one());
@@ -159,6 +207,6 @@ async fn tell_ready(node: Node, on_ready: impl FnOnce()) {
         }
     }
     if node.state() == State::Ready {
-        on_ready();
+        on_ready.call();
     }
 }

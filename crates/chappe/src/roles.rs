@@ -4,13 +4,13 @@ use crate::access;
 use crate::app::{App, ModError, ModNode};
 use crate::config::notify_options;
 use chappe_deploy::{Deploy, NodeEntry};
-use chappe_master::{Access, Master};
+use chappe_master::{Access, HttpPort, Master};
 use chappe_node::Node;
 use chappe_notify::{Desk, Server};
 use chappe_proxy::{Proxy, ProxyOptions};
 use chappe_store::StoreClient;
 use chappe_wire::Role;
-use chappe_wire::secret::Secrets;
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -21,11 +21,19 @@ const PUBLISH: Duration = Duration::from_secs(1);
 /// What a node is beside a node.
 pub(crate) enum Part {
     /// The master; its HTTP control port opens when it is set up.
-    Master(Master, Server, Access),
+    Master(Master, Server, Http),
     /// A proxy; its port for clients opens when it is set up.
     Proxy(Proxy),
     /// What the game says, or nothing.
     Game(Server),
+}
+
+/// The master's HTTP control port.
+pub(crate) struct Http {
+    /// It, where it is open already.
+    pub(crate) port: Cell<Option<HttpPort>>,
+    /// Whom it lets in.
+    pub(crate) access: Access,
 }
 
 /// Why a node cannot start.
@@ -46,7 +54,7 @@ impl From<String> for SetupError {
 }
 
 impl Part {
-    /// Registers what must be there before the node runs. `store` and `token`, of its HTTP port: the master's.
+    /// Registers what must be there before the node runs. `store` and `http`: the master's.
     ///
     /// # Errors
     /// A proxy's certificates or login keys.
@@ -56,7 +64,7 @@ impl Part {
         entry: &NodeEntry,
         node: &Node,
         store: Option<StoreClient>,
-        token: Secrets,
+        http: Http,
     ) -> Result<Part, SetupError> {
         let server = || {
             let server = Server::attach(node, notify_options(deploy));
@@ -69,7 +77,7 @@ impl Part {
                 if let Some(store) = store {
                     Desk::attach(&master, store);
                 }
-                Part::Master(master, server(), Access { token, open_metrics: deploy.open_metrics })
+                Part::Master(master, server(), http)
             }
             Role::Proxy => {
                 let mut options = proxy_options(deploy, entry);
@@ -96,12 +104,15 @@ impl Part {
             None => Ok(()),
         };
         match self {
-            Part::Master(master, server, access) => {
+            Part::Master(master, server, http) => {
                 app.register_modules(server).map_err(|error| error.to_string())?;
                 app.master_setup().map_or(Ok(()), |setup| setup(master))?;
                 load(server, Some(master))?;
-                if let Some(address) = address(entry).await? {
-                    master.serve_http(address, access.clone()).await.map_err(|error| error.to_string())?;
+                if let Some(port) = http.port.take() {
+                    master.answer(port);
+                } else if let Some(address) = address(entry).await? {
+                    let access = http.access.clone();
+                    master.serve_http(address, access).await.map_err(|error| error.to_string())?;
                 }
                 Ok(())
             }
@@ -154,7 +165,7 @@ fn proxy_options(deploy: &Deploy, entry: &NodeEntry) -> ProxyOptions {
 }
 
 /// Where the node listens, if it does.
-async fn address(entry: &NodeEntry) -> Result<Option<SocketAddr>, String> {
+pub(crate) async fn address(entry: &NodeEntry) -> Result<Option<SocketAddr>, String> {
     let Some(port) = entry.port else { return Ok(None) };
     let found = tokio::net::lookup_host((entry.ip.as_str(), port)).await;
     let mut found = found.map_err(|error| format!("the address of `{}`: {error}", entry.ip))?;

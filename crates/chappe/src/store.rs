@@ -1,7 +1,7 @@
 //! Where the master keeps what must survive: said by deploy.json or the environment, opened before the node runs.
 
 use crate::exit::CommandError;
-use chappe_deploy::{Deploy, STORE_FILE_VARIABLE, STORE_VARIABLE, StoreChoice};
+use chappe_deploy::{Deploy, DeployErrors, STORE_FILE_VARIABLE, STORE_VARIABLE, StoreChoice, StorePlace};
 use chappe_store::{LazyStore, Options, Store, StoreClient, StoreError, on_thread};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
@@ -20,7 +20,9 @@ const CLOSE: Duration = Duration::from_secs(2);
 /// [`CommandError::Store`]: it cannot be used, and will not be by itself. [`CommandError::Usage`]: the variable is wrong.
 pub(crate) fn open(deploy: &Deploy) -> Result<StoreClient, CommandError> {
     let choice = choice(deploy)?;
-    let (place, options) = (choice.place.with_secrets(), options(deploy));
+    let place = choice.place.with_secrets();
+    let is_shared = matches!(choice.place, StorePlace::Postgres(_));
+    let options = Options { is_shared, ..options(deploy) };
     let mut store = LazyStore::new(&place, !choice.is_named, options).map_err(CommandError::Store)?;
     if choice.is_named || store.is_there() {
         match open_in_time(&mut store) {
@@ -34,6 +36,15 @@ pub(crate) fn open(deploy: &Deploy) -> Result<StoreClient, CommandError> {
     }
     let (client, _) = on_thread(Box::new(store)).map_err(CommandError::io("no thread for the store"))?;
     Ok(client)
+}
+
+/// Whether two masters have a database between them.
+///
+/// # Errors
+/// That they have not.
+pub(crate) fn check_masters(deploy: &Deploy) -> Result<(), DeployErrors> {
+    // What is wrong with the variables is told where the store is opened.
+    choice(deploy).map_or(Ok(()), |choice| deploy.check_masters(&choice.place))
 }
 
 /// Where the store is, as deploy.json or the environment says.
@@ -73,9 +84,12 @@ fn open_in_time(store: &mut LazyStore) -> Result<(), StoreError> {
     store.open_now()
 }
 
-/// Closes the store of a master that has ended, so that all of it is in its file.
+/// Closes the store of a master that has ended, so that all of it is in its file, and another master may lead at once.
 pub(crate) fn close(store: &StoreClient) {
     let closed = store.read(|store| {
+        if let Err(error) = store.resign() {
+            tracing::warn!(%error, "the lease could not be given back: another master waits for its end");
+        }
         store.close();
         Ok(())
     });

@@ -124,8 +124,45 @@ pub fn ask_master<T: Serialize, R: DeserializeOwned>(
 
 /// Whether a master of this cluster runs on this machine.
 pub(crate) fn is_running(deploy: &Deploy) -> bool {
-    block_on(async { Ok(link(deploy).dial(NodeId(deploy.master().id)).await?) })
-        .is_ok_and(|dialed| dialed.is_ok())
+    deploy.masters().any(|master| listens(deploy, master.id))
+}
+
+/// Whether a node of that id listens on this machine.
+pub(crate) fn listens(deploy: &Deploy, id: i64) -> bool {
+    block_on(async { Ok(link(deploy).dial(NodeId(id)).await?) }).is_ok_and(|dialed| dialed.is_ok())
+}
+
+/// What a master is at the moment, as it says itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub(crate) enum Standing {
+    /// It leads, under that term.
+    Leads {
+        /// 0 where there is no lease.
+        term: u64,
+    },
+    /// The other one leads, or nobody.
+    Standby,
+    /// It does not answer.
+    Absent,
+}
+
+/// What each of the masters is.
+///
+/// # Errors
+/// [`CommandError::Io`].
+pub(crate) fn masters(deploy: &Deploy) -> Result<Vec<(i64, Standing)>, CommandError> {
+    let secrets = secrets::of_cluster(deploy)?;
+    let mut masters = Vec::new();
+    for id in deploy.masters().map(|master| master.id) {
+        let opened = block_on(Connection::open_to(deploy, NodeId(id), &secrets))?;
+        masters.push(match opened {
+            Ok((_, term)) => (id, Standing::Leads { term }),
+            Err(ToolError::Refused(Refusal { reason: Reason::NotLeading, .. })) => (id, Standing::Standby),
+            Err(_) => (id, Standing::Absent),
+        });
+    }
+    Ok(masters)
 }
 
 fn block_on<T>(
@@ -167,8 +204,26 @@ struct Connection {
 }
 
 impl Connection {
+    /// To the master that leads, whichever of two it is.
     async fn open(deploy: &Deploy, secrets: &Secrets) -> Result<Connection, ToolError> {
-        let master = NodeId(deploy.master().id);
+        let mut failed = None;
+        for master in deploy.masters() {
+            match Connection::open_to(deploy, NodeId(master.id), secrets).await {
+                Ok((connection, _)) => return Ok(connection),
+                // One that answers says more than one that is not there.
+                Err(error @ ToolError::Refused(_)) => failed = Some(error),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        Err(failed.unwrap_or_else(|| io::Error::from(io::ErrorKind::NotFound).into()))
+    }
+
+    /// To one master, with the term under which it leads.
+    async fn open_to(
+        deploy: &Deploy,
+        master: NodeId,
+        secrets: &Secrets,
+    ) -> Result<(Connection, u64), ToolError> {
         let incarnation = Config::new_incarnation();
         let hello = Hello {
             cluster: deploy.cluster.clone(),
@@ -185,8 +240,8 @@ impl Connection {
         let greeted = async {
             let (conn, far) = dial(deploy, master).await?;
             let mut connection = Connection { conn, _far: far, incoming: Buffer::default() };
-            dial_greeting(&*connection.conn, &mut connection.incoming, hello, secrets).await?;
-            Ok(connection)
+            let theirs = dial_greeting(&*connection.conn, &mut connection.incoming, hello, secrets).await?;
+            Ok((connection, theirs.term))
         };
         timeout(HELLO, greeted).await.unwrap_or(Err(ToolError::Timeout))
     }

@@ -107,7 +107,18 @@ impl Deploy {
         self.nodes.iter().find(|node| node.id == id)
     }
 
-    /// The master: every deploy has one, and it stands first.
+    /// The masters: one, or two of which one leads.
+    pub fn masters(&self) -> impl Iterator<Item = &NodeEntry> {
+        self.nodes.iter().filter(|node| node.role == chappe_wire::Role::Master)
+    }
+
+    /// Whether two masters are listed.
+    #[must_use]
+    pub fn has_two_masters(&self) -> bool {
+        self.masters().nth(1).is_some()
+    }
+
+    /// The first master: every deploy has one, and it stands first.
     #[must_use]
     pub fn master(&self) -> &NodeEntry {
         &self.nodes[0]

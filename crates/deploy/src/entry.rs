@@ -311,9 +311,10 @@ mod tests {
     use crate::tests::{errors, read};
 
     #[test]
-    fn there_are_not_two_masters() {
+    fn there_are_not_three_masters() {
         insta::assert_snapshot!(errors(r#"{"master": {"serverid": 1, "num": 2}}"#), @"deploy.json:1:35: master.num: 2 is out of range: must be from 1 to 1");
-        insta::assert_snapshot!(errors(r#"{"master": [{"serverid": 1}]}"#), @"deploy.json:1:12: master: must be an object, found a list");
+        insta::assert_snapshot!(errors(r#"{"master": [{"serverid": 1}, {"serverid": 2}, {"serverid": 3}]}"#), @"deploy.json:1:47: master[2]: a master too many: 2 can be listed, of which one leads and the other stands by");
+        insta::assert_snapshot!(errors(r#"{"master": []}"#), @"deploy.json:1:12: master: must not be empty");
     }
 
     #[test]

@@ -136,6 +136,14 @@ pub enum Problem {
     /// More nodes than this version can run.
     #[error("more than {most} nodes in all")]
     TooManyNodes { most: u32 },
+    /// A third master.
+    #[error("a master too many: {most} can be listed, of which one leads and the other stands by")]
+    TooManyMasters { most: usize },
+    /// Found by [`crate::Deploy::check_masters`]: nothing could decide which of two masters leads.
+    #[error(
+        "two masters need a PostgreSQL database that both can reach, and the store is {store}: name one in `store` or in the variable CHAPPE_STORE, or list one master"
+    )]
+    MastersWithoutPostgres { store: String },
     /// A node would be declared lost between two of its heartbeats.
     #[error("`loss_seconds` ({loss}) must be larger than `heartbeat_seconds` ({heartbeat})")]
     LossBeforeHeartbeat { loss: String, heartbeat: String },
@@ -213,6 +221,8 @@ impl Problem {
             Problem::ModsOnProxy => "mods_on_proxy",
             Problem::MissingMod { .. } => "missing_mod",
             Problem::TooManyNodes { .. } => "too_many_nodes",
+            Problem::TooManyMasters { .. } => "too_many_masters",
+            Problem::MastersWithoutPostgres { .. } => "masters_without_postgres",
             Problem::LossBeforeHeartbeat { .. } => "loss_before_heartbeat",
             Problem::QueueBelowMessage { .. } => "queue_below_message",
             Problem::PortInUse { .. } => "port_in_use",

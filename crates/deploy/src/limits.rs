@@ -44,6 +44,9 @@ impl Default for Limits {
 pub struct Timing {
     /// Between two heartbeats of a node (`heartbeat_seconds`, default 3 s).
     pub heartbeat: Duration,
+    /// How long a master's lease lasts without being renewed, where the store is PostgreSQL (`lease_seconds`, default 5 s):
+    /// the longest that the other one of two waits for one that has died, but for a third of it more.
+    pub lease: Duration,
     /// Without any heartbeat until a node is lost (`loss_seconds`, default 10 s); larger than `heartbeat`.
     pub loss: Duration,
     /// In which a client whose socket dropped may resume its session (`resume_seconds`, default 30 s; 0: never).
@@ -56,6 +59,7 @@ impl Default for Timing {
     fn default() -> Self {
         Timing {
             heartbeat: Duration::from_secs(3),
+            lease: Duration::from_secs(5),
             loss: Duration::from_secs(10),
             resume: Duration::from_secs(30),
             stuck: Duration::from_secs(5),
@@ -70,6 +74,8 @@ const MOST_COUNT: i64 = u32::MAX as i64;
 const MOST_SECONDS: f64 = 86_400.0;
 /// Below a hundredth of a second the scheduler's own delays would count as losses.
 const LEAST_SECONDS: f64 = 0.01;
+/// A lease must outlast a renewal, and a sync of the database, many times.
+const LEAST_LEASE: f64 = 1.0;
 
 impl Limits {
     const KEYS: [&str; 6] =
@@ -99,14 +105,15 @@ impl Limits {
 }
 
 impl Timing {
-    pub(crate) const KEYS: [&str; 4] =
-        ["heartbeat_seconds", "loss_seconds", "resume_seconds", "stuck_seconds"];
+    pub(crate) const KEYS: [&str; 5] =
+        ["heartbeat_seconds", "lease_seconds", "loss_seconds", "resume_seconds", "stuck_seconds"];
 
     /// Reads the keys at the top of the file; a time that is not given, or is wrong, has its default.
     pub(crate) fn read(top: &Fields<'_>, report: &mut Report<'_>) -> Timing {
         let default = Timing::default();
         let timing = Timing {
             heartbeat: seconds(top, "heartbeat_seconds", LEAST_SECONDS, default.heartbeat, report),
+            lease: seconds(top, "lease_seconds", LEAST_LEASE, default.lease, report),
             loss: seconds(top, "loss_seconds", LEAST_SECONDS, default.loss, report),
             resume: seconds(top, "resume_seconds", 0.0, default.resume, report),
             stuck: seconds(top, "stuck_seconds", LEAST_SECONDS, default.stuck, report),

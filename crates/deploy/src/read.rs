@@ -24,6 +24,9 @@ use crate::suggest::nearest;
 /// The groups in the order that their nodes are listed in.
 const GROUPS: [Role; 5] = [Role::Master, Role::Proxy, Role::Lobby, Role::Game, Role::Service];
 
+/// One that leads, and one that stands by.
+const MOST_MASTERS: usize = 2;
+
 /// The keys at the top that are neither groups nor times.
 const KEYS: [&str; 11] = [
     "cluster",
@@ -172,12 +175,27 @@ fn drafts(fields: &Fields<'_>, dir: &Path, report: &mut Report<'_>) -> Vec<Draft
     for role in GROUPS {
         let Some(group) = fields.find(role.as_str()) else { continue };
         let entries = match role {
-            Role::Master => vec![group],
+            Role::Master => masters(group, report),
             _ => group.list("a list of objects, one a node", report).unwrap_or_default(),
         };
         drafts.extend(entries.iter().filter_map(|entry| Draft::read(entry, role, dir, report)));
     }
     drafts
+}
+
+/// One object, or a list of two: one leads, the other stands by.
+fn masters<'j>(group: Field<'j>, report: &mut Report<'_>) -> Vec<Field<'j>> {
+    if !matches!(group.json.value, Value::List(_)) {
+        return vec![group];
+    }
+    let mut entries = group.list("an object, or a list of two", report).unwrap_or_default();
+    if entries.is_empty() {
+        group.error(Problem::Empty, report);
+    }
+    for extra in entries.drain(MOST_MASTERS.min(entries.len())..) {
+        extra.error(Problem::TooManyMasters { most: MOST_MASTERS }, report);
+    }
+    entries
 }
 
 fn require_master(fields: &Fields<'_>, json: &Json, report: &mut Report<'_>) {

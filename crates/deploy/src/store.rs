@@ -157,6 +157,19 @@ impl Deploy {
     }
 }
 
+impl Deploy {
+    /// Whether a store at `place` can decide which of two masters leads.
+    ///
+    /// # Errors
+    /// That it cannot, at the second master's place.
+    pub fn check_masters(&self, place: &StorePlace) -> Result<(), DeployErrors> {
+        let (Some(second), StorePlace::File(place)) = (self.masters().nth(1), place) else { return Ok(()) };
+        let problem = Problem::MastersWithoutPostgres { store: place.display().to_string() };
+        let error = DeployError { place: second.place.clone(), problem };
+        DeployErrors::new(&self.file, vec![error], Vec::new()).map_or(Ok(()), Err)
+    }
+}
+
 /// Whether a file can stand there.
 fn usable(path: &Path) -> Result<(), String> {
     if path.is_dir() {
@@ -224,6 +237,20 @@ mod tests {
         fine
         DIR/deploy.json:1:38: store: no store can be at postgres://db/game: nobody there
         "#);
+    }
+
+    #[test]
+    fn two_masters_that_nothing_decides_between_would_be_started() {
+        let text = r#"{"store": "a.sqlite",
+  "master": [{"serverid": 1}, {"serverid": 2}]}"#;
+        let (deploy, _) = read_in(Path::new("/srv"), text);
+        assert_eq!(deploy.masters().map(|master| master.id).collect::<Vec<_>>(), [1, 2]);
+        let file = StorePlace::File(PathBuf::from("/srv/a.sqlite"));
+        let told = deploy.check_masters(&file).expect_err("a file is no judge").to_string();
+        insta::assert_snapshot!(told, @"/srv/deploy.json:2:31: master[1]: two masters need a PostgreSQL database that both can reach, and the store is /srv/a.sqlite: name one in `store` or in the variable CHAPPE_STORE, or list one master");
+        assert_eq!(deploy.check_masters(&StorePlace::Postgres("postgres://db/game".to_owned())), Ok(()));
+        let one = read_in(Path::new("/srv"), r#"{"master": [{"serverid": 1}]}"#).0;
+        assert_eq!(one.check_masters(&file), Ok(()));
     }
 
     #[test]

@@ -38,6 +38,17 @@ impl Master {
             self.0.directory.borrow_mut().expire(now);
             self.see_recovered();
             self.catch_up();
+            self.tell_lease();
+        }
+    }
+
+    fn tell_lease(&self) {
+        if let Some(leadership) = self.leadership() {
+            let stats = self.0.node.stats();
+            stats.gauge("master_leads", 1);
+            stats.gauge("master_term", leadership.term());
+            stats.gauge("lease_valid", u64::from(leadership.is_valid()));
+            stats.gauge("lease_renewals_failed", leadership.failed_renewals());
         }
     }
 
@@ -83,6 +94,18 @@ impl Master {
         let declared = self.0.node.with_view(|view| {
             view.declared().nodes.iter().find(|(node, ..)| *node == id).map(|(_, role, _)| *role)
         });
+        let is_master = hello.role == Role::Master && declared == Some(Role::Master);
+        if is_master && hello.purpose == Purpose::Lead {
+            if hello.term > self.0.node.term() {
+                self.superseded(id, hello.term);
+            }
+            return Ok(());
+        }
+        if self.0.node.config().second_master.is_some() && hello.term > self.0.node.term() {
+            let (mine, theirs) = (self.0.node.term(), hello.term);
+            let text = format!("this master leads under term {mine}; node {id} knows of term {theirs}");
+            return refuse(Reason::StaleTerm, text);
+        }
         match (hello.role, declared) {
             (Role::Master, _) => {
                 let text = format!("node {} is the master; {id} cannot be another", self.0.node.id());

@@ -7,12 +7,13 @@ use crate::membership::Membership;
 use chappe_node::control::{self, Announce, Close, Declare};
 use chappe_node::control_tool::NodeInfo;
 use chappe_node::{Call, Member, Node, State};
+use chappe_store::{Leadership, StoreError};
 use chappe_wire::{NodeId, Reason, Role, Row, value};
 use serde::Serialize;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 
 /// What the client of a session is told that a newer one took over.
@@ -37,6 +38,8 @@ pub(crate) struct Inner {
     pub(crate) versions: RefCell<BTreeMap<(NodeId, u64), String>>,
     /// What waits until all sessions are known.
     held: RefCell<VecDeque<Box<dyn FnOnce()>>>,
+    /// By what it rules, where it needs a lease for that.
+    leadership: OnceCell<Leadership>,
     pub(crate) was_recovering: Cell<bool>,
     /// Members whose queues had no room for what changed: they are told everything as soon as there is.
     pub(crate) behind: RefCell<BTreeSet<NodeId>>,
@@ -67,6 +70,7 @@ impl Master {
             tools: RefCell::default(),
             versions: RefCell::default(),
             held: RefCell::default(),
+            leadership: OnceCell::new(),
             was_recovering: Cell::new(false),
             behind: RefCell::default(),
             declare: RefCell::default(),
@@ -150,6 +154,34 @@ impl Master {
             self.0.node.tell(*proxy, control::PROXY, "announce", &announce);
         }
         proxies.len()
+    }
+
+    /// The master rules by that lease from now on: without it, it grants no logins. To be called once, before the node runs.
+    pub fn rule_by(&self, leadership: Leadership) {
+        let _ = self.0.leadership.set(leadership);
+    }
+
+    /// The lease that it rules by, where it needs one.
+    pub fn leadership(&self) -> Option<&Leadership> {
+        self.0.leadership.get()
+    }
+
+    /// Whether what it grants counts.
+    pub(crate) fn may_rule(&self) -> bool {
+        self.leadership().is_none_or(Leadership::is_valid)
+    }
+
+    /// Milliseconds since 1970 that never go back from one master to the next: by the store's clock where there are two, for
+    /// those of their machines may be hours apart.
+    pub(crate) fn epoch_ms(&self) -> u64 {
+        self.leadership().and_then(Leadership::now_ms).unwrap_or_else(unix_millis)
+    }
+
+    /// Another master has said that it leads, under a later term.
+    pub(crate) fn superseded(&self, by: NodeId, now: u64) {
+        if let Some(leadership) = self.leadership() {
+            leadership.lose(StoreError::LeaseLost { term: leadership.term(), now, by: Some(by) });
+        }
     }
 
     /// Whether the master has restarted and does not know all sessions yet: logins wait.
@@ -254,6 +286,10 @@ impl Master {
     fn knows(&self, id: NodeId) -> bool {
         self.0.membership.borrow().role(id).is_some() || self.0.tools.borrow().contains_key(&id)
     }
+}
+
+fn unix_millis() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
 /// Answers a request with what came of it.

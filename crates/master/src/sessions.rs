@@ -11,7 +11,7 @@ use chappe_node::control_tool::Announced;
 use chappe_node::{Call, Failure, Member, Responder, State, To};
 use chappe_wire::{NodeId, Reason, Role, Row, value};
 use std::future::Future;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::time::timeout;
 
 /// The type of server that a login lands on (apollo.md section 5).
@@ -26,6 +26,10 @@ const TAKEN_OVER: &str = "a later login took over";
 const WHERE_MOST: usize = 100;
 /// What is told to those for whom there is no room to wait.
 const OVERLOADED: &str = "too many wait until the restarted master knows all sessions";
+
+/// What a login is told by a master that may have been replaced.
+const WITHOUT_LEASE: &str =
+    "the master cannot reach its store: nobody is let in until it can, or another leads";
 
 /// Why a request about a player fails: the code, and the same for a person.
 type Refused = (Reason, String);
@@ -82,8 +86,11 @@ impl Master {
             if !has_room {
                 return responder.fail(Reason::Overloaded, OVERLOADED);
             }
+            if !master.may_rule() {
+                return responder.fail(Reason::StoreUnavailable, WITHOUT_LEASE);
+            }
             // Drawn at once, so that of two logins the one that came later wins, however long either takes.
-            let epoch = master.0.directory.borrow_mut().next_epoch(unix_millis());
+            let epoch = master.0.directory.borrow_mut().next_epoch(master.epoch_ms());
             let strategy = master.0.strategy.borrow().clone();
             let Some(strategy) = strategy else {
                 let lobby = master.emptiest(|member| member.role.is_server() && member.node_type == LOBBY);
@@ -112,6 +119,9 @@ impl Master {
         server: Result<NodeId, Refused>,
     ) {
         let granted = server.and_then(|server| {
+            if !self.may_rule() {
+                return Err((Reason::StoreUnavailable, WITHOUT_LEASE.to_owned()));
+            }
             if self.0.membership.borrow().role(proxy) != Some(Role::Proxy) {
                 return Err((Reason::NodeLost, format!("proxy {proxy} is gone")));
             }
@@ -269,8 +279,4 @@ pub(crate) fn args<T: serde::de::DeserializeOwned>(call: &Call<'_>) -> Result<T,
 
 fn offline() -> Refused {
     (Reason::PlayerOffline, "the player has no such session".to_owned())
-}
-
-fn unix_millis() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }

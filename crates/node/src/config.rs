@@ -23,6 +23,8 @@ pub struct Config {
     pub incarnation: u64,
     /// The master's id.
     pub master: NodeId,
+    /// The other master's, where there are two: one leads, the other stands by.
+    pub second_master: Option<NodeId>,
     /// All nodes and modules that are declared.
     pub declared: Declared,
     /// Bounds.
@@ -89,12 +91,23 @@ impl Config {
             modules: Vec::new(),
             incarnation: 1,
             master: id,
+            second_master: None,
             declared: Declared::default(),
             limits: Limits::default(),
             timing: Timing::default(),
             secrets: Arc::default(),
             measure: false,
         }
+    }
+
+    /// The masters: one, or two.
+    pub fn masters(&self) -> impl Iterator<Item = NodeId> {
+        std::iter::once(self.master).chain(self.second_master)
+    }
+
+    /// Whether a node of that id is a master.
+    pub fn is_master(&self, id: NodeId) -> bool {
+        self.masters().any(|master| master == id)
     }
 
     /// A number for a new life: the wall clock in nanoseconds, so that it grows from start to start.

@@ -17,6 +17,9 @@ use tokio::time::{sleep, timeout};
 /// The first wait between two dials, doubled up to the second.
 const REDIAL: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(500));
 
+/// A connection whose other side has said who it is; what came behind that is in the buffer.
+pub(crate) type Greeted = (Hello, Rc<dyn Conn>, Buffer);
+
 impl Inner {
     pub(crate) fn hello(&self, to: Option<NodeId>, purpose: Purpose) -> Hello {
         Hello {
@@ -27,7 +30,7 @@ impl Inner {
             incarnation: self.config.incarnation,
             to,
             purpose,
-            term: 0,
+            term: self.term.get(),
             auth: None,
             version: crate::VERSION.to_owned(),
         }
@@ -69,9 +72,14 @@ impl Inner {
                 Refusal { reason: Reason::HandshakeTimeout, message: error.to_string() }
             }
         };
-        self.stats.count("refused_connections");
-        self.count_wrong_secret(&refusal);
-        tracing::warn!(node = %self.config.id, %refusal, "a connection is refused");
+        if refusal.reason == Reason::NotLeading {
+            // What a master that stands by tells everyone.
+            tracing::debug!(node = %self.config.id, %refusal, "a connection is refused");
+        } else {
+            self.stats.count("refused_connections");
+            self.count_wrong_secret(&refusal);
+            tracing::warn!(node = %self.config.id, %refusal, "a connection is refused");
+        }
         // The other side may be gone, or never read it.
         let refusal = Greeting::Refuse(refusal.for_version(version)).encode(PROTOCOL);
         let _ = timeout(HANDSHAKE, write_all(&*conn, &refusal)).await;
@@ -130,13 +138,23 @@ impl Inner {
             return refuse(Reason::WrongNode, text);
         }
         if config.role != Role::Master {
-            if hello.node == config.master {
+            let is_master = config.is_master(hello.node) && hello.role == Role::Master;
+            if is_master && hello.purpose == Purpose::Lead {
+                return Ok(());
+            }
+            if config.is_master(hello.node) {
                 let text = format!("node {} calls the master, and is not called by it", config.id);
                 return refuse(Reason::WrongNode, text);
             }
             if hello.purpose == Purpose::Pulse {
                 let text = format!("node {} is not the master: it takes no heartbeats", config.id);
                 return refuse(Reason::WrongRole, text);
+            }
+            if hello.purpose == Purpose::Lead {
+                return refuse(
+                    Reason::WrongRole,
+                    format!("node {} is no master: it leads nobody", hello.node),
+                );
             }
         }
         Ok(())
@@ -146,6 +164,10 @@ impl Inner {
     fn admit(&self, hello: &Hello) -> Result<(), Refusal> {
         let refuse = |reason, message| Err(Refusal { reason, message });
         let config = &self.config;
+        if hello.purpose == Purpose::Lead && config.role != Role::Master {
+            // It says only that it leads.
+            return Ok(());
+        }
         let peers = self.peers.borrow();
         if let Some(peer) = peers.get(&hello.node).filter(|peer| peer.is_connected()) {
             if config.role == Role::Master && peer.incarnation != hello.incarnation {
@@ -227,11 +249,7 @@ impl Inner {
     }
 
     /// Connects to a node and greets it.
-    pub(crate) async fn dial_once(
-        &self,
-        to: NodeId,
-        purpose: Purpose,
-    ) -> Result<(Hello, Rc<dyn Conn>, Buffer), GreetError> {
+    pub(crate) async fn dial_once(&self, to: NodeId, purpose: Purpose) -> Result<Greeted, GreetError> {
         let link = self.link.borrow().clone().ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected))?;
         let hello = self.hello(Some(to), purpose);
         let greeted = greet(&*link, to, hello, &self.config.secrets).await;
@@ -250,6 +268,10 @@ impl Inner {
     pub(crate) fn linked(self: &Rc<Self>, hello: &Hello, conn: Rc<dyn Conn>, buffer: Buffer) {
         if self.has_left.get() {
             // Others may not have heard of it yet and dial again; what they send would be lost unseen.
+            return conn.close();
+        }
+        if hello.purpose == Purpose::Lead {
+            self.hear_of_leader(hello);
             return conn.close();
         }
         let (id, incarnation) = (hello.node, hello.incarnation);
@@ -336,7 +358,7 @@ pub(crate) async fn greet(
     to: NodeId,
     hello: Hello,
     secrets: &Secrets,
-) -> Result<(Hello, Rc<dyn Conn>, Buffer), GreetError> {
+) -> Result<Greeted, GreetError> {
     let dialled = timeout(HANDSHAKE, link.dial(to)).await.map_err(|_| GreetError::Timeout)?;
     let (conn, mut buffer): (Rc<dyn Conn>, _) = (dialled?.into(), Buffer::default());
     let theirs = dial_greeting(&*conn, &mut buffer, hello, secrets).await?;

@@ -88,7 +88,7 @@ impl Inner {
             let member = self.view.borrow().member(self.config.id).map(|member| member.state);
             match member {
                 Some(State::Draining) => break,
-                _ if !self.is_connected(self.config.master) => return,
+                _ if !self.has_joined() => return,
                 _ => changed.await,
             }
         }

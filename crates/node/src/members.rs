@@ -1,5 +1,6 @@
 //! Membership as one node lives it: joining, the master's word, and the events that tell mods.
 
+use crate::connect::Greeted;
 use crate::control::{self, Join, Left, Session, StateChange};
 use crate::error::{Failure, NodeError};
 use crate::greet::GreetError;
@@ -8,6 +9,7 @@ use crate::rpc::{Reply, To};
 use chappe_route::{Changed, Member, State, ViewChange};
 use chappe_wire::hello::Purpose;
 use chappe_wire::{NodeId, Reason, Role, Row, value};
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
@@ -103,20 +105,42 @@ impl Inner {
         }
     }
 
-    /// Keeps this node a member: connects to the master, joins, and does so again when the master went away.
-    /// Returns only with what ends the node.
+    /// Keeps this node a member: connects to the master that leads, joins, and does so again when that one went away or
+    /// another leads. Returns only with what ends the node.
     pub(crate) async fn stay_joined(self: Rc<Self>) -> NodeError {
-        let (mut wait, mut taken) = (RETRY.0, Duration::ZERO);
+        let (mut wait, mut taken, mut master) = (RETRY.0, Duration::ZERO, self.config.master);
+        let mut greeted = None;
         loop {
-            match self.join_once().await {
-                Ok(()) => {
-                    (wait, taken) = (RETRY.0, Duration::ZERO);
-                    self.while_joined().await;
-                }
+            let was_joined = Cell::new(false);
+            let member = async {
+                self.join_once(master, greeted.take()).await?;
+                was_joined.set(true);
+                self.while_joined(master).await;
+                Ok(())
+            };
+            let (ended, other) = tokio::select! {
+                biased;
+                ended = member => (ended, None),
+                other = self.called_away(master) => (Ok(()), Some(other)),
+            };
+            self.leave_master(master);
+            if was_joined.get() {
+                (wait, taken) = (RETRY.0, Duration::ZERO);
+            }
+            if let Some(other) = other {
+                master = other.0.node;
+                greeted = Some(other);
+                continue;
+            }
+            match ended {
+                Ok(()) => {}
                 Err(GreetError::Refused(refusal)) => {
                     let node = self.config.id;
                     match refusal.reason {
                         Reason::IdTaken if taken < TAKEN_GRACE => taken += wait,
+                        Reason::NotLeading | Reason::StaleTerm => {
+                            tracing::debug!(%node, %master, %refusal, "this master does not lead");
+                        }
                         Reason::Evicted => return NodeError::Evicted { node },
                         // A master with another secret, or whoever says to be one: a node that works is not ended by it.
                         Reason::WrongSecret if self.was_joined() => {
@@ -129,6 +153,7 @@ impl Inner {
             }
             sleep(wait).await;
             wait = (wait * 2).min(RETRY.1);
+            master = self.config.masters().find(|other| *other != master).unwrap_or(master);
         }
     }
 
@@ -137,20 +162,43 @@ impl Inner {
         self.view.borrow().members().next().is_some()
     }
 
-    async fn join_once(self: &Rc<Self>) -> Result<(), GreetError> {
-        let (hello, conn, buffer) = self.dial_once(self.config.master, Purpose::Messages).await?;
+    /// Whether it is connected to a master that it has joined, or is about to.
+    pub(crate) fn has_joined(&self) -> bool {
+        self.leader.get().is_some_and(|(master, _)| self.is_connected(master))
+    }
+
+    /// Is with a master no more.
+    fn leave_master(self: &Rc<Self>, master: NodeId) {
+        self.leader.set(None);
+        let peer = self.peers.borrow().get(&master).cloned();
+        if let Some(peer) = peer {
+            self.peer_ended(&peer, "this master is left");
+        }
+        let gone = self.view.borrow().member(master).map(|member| (master, member.incarnation));
+        self.apply_view(ViewChange { gone: gone.into_iter().collect(), ..ViewChange::default() });
+    }
+
+    async fn join_once(self: &Rc<Self>, master: NodeId, greeted: Option<Greeted>) -> Result<(), GreetError> {
+        let (hello, conn, buffer) = match greeted {
+            Some(greeted) => greeted,
+            None => self.dial_once(master, Purpose::Messages).await?,
+        };
+        if let Err(refused) = self.follow(&hello) {
+            conn.close();
+            return Err(refused);
+        }
         self.linked(&hello, conn, buffer);
         let known =
             self.view.borrow().members().filter(|member| member.role != Role::Master).cloned().collect();
         let mut sessions = self.held_sessions();
         sessions.truncate(SESSIONS);
         let mut ended: Vec<_> = self.ended.borrow().iter().map(|(id, life)| (*id, *life)).collect();
-        ended.retain(|(id, _)| *id != self.config.master);
+        ended.retain(|(id, _)| !self.config.is_master(*id));
         ended.sort_unstable();
         let join = Join { member: self.member(), known, ended, sessions: sessions.clone() };
         let (told, joined) = oneshot::channel();
         let this = self.clone();
-        let to = To::Node(self.config.master);
+        let to = To::Node(master);
         let target = (control::MASTER, "join");
         // A callback and not a future: what the master tells behind its answer must not be overtaken by it.
         let taken = move |reply: Reply<'_>| {
@@ -164,7 +212,7 @@ impl Inner {
             Err(error) => Err(Failure::from(error)),
         };
         joined.map_err(|failure| {
-            let peer = self.peers.borrow().get(&self.config.master).cloned();
+            let peer = self.peers.borrow().get(&master).cloned();
             if let Some(peer) = peer {
                 self.peer_ended(&peer, "the master did not take the join");
             }
@@ -207,13 +255,10 @@ impl Inner {
     }
 
     /// Until the connection to the master ends.
-    async fn while_joined(self: &Rc<Self>) {
+    async fn while_joined(&self, master: NodeId) {
         loop {
             let changed = self.link_changed.notified();
-            let master = self.config.master;
-            if !self.peers.borrow().get(&master).is_some_and(|peer| peer.is_connected()) {
-                let gone = self.view.borrow().member(master).map(|member| (master, member.incarnation));
-                self.apply_view(ViewChange { gone: gone.into_iter().collect(), ..ViewChange::default() });
+            if !self.is_connected(master) {
                 return;
             }
             changed.await;

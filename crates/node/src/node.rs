@@ -29,7 +29,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::task::{Poll, Waker};
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
+use tokio::task::AbortHandle;
 
 /// A node of the cluster: a handle that is cheap to clone and stays on the node's thread. Everything that runs
 /// on the node (handlers, callbacks, timers, updates) runs on that one thread, so no two ever meet.
@@ -80,6 +81,16 @@ pub(crate) struct Inner {
     /// The latest life of each id that the master has told is over: it may not connect again, unless the master
     /// takes it back.
     pub(crate) ended: RefCell<FxHashMap<NodeId, u64>>,
+    /// The term that it leads under, or the highest that it has heard of; 0: none.
+    pub(crate) term: Cell<u64>,
+    /// The life of the master that it has joined.
+    pub(crate) leader: Cell<Option<(NodeId, u64)>>,
+    /// The master that has last called, and its term.
+    pub(crate) called_by: Cell<Option<(NodeId, u64)>>,
+    /// Where its heartbeats go.
+    pub(crate) beats_to: watch::Sender<Option<NodeId>>,
+    /// Takes connections.
+    pub(crate) accepting: RefCell<Option<AbortHandle>>,
     pub(crate) link: RefCell<Option<Arc<dyn Link + Send + Sync>>>,
     pub(crate) dialing: RefCell<FxHashSet<NodeId>>,
     /// Nodes whose connecting this node's mods were told of.
@@ -140,6 +151,11 @@ impl Node {
             players: RefCell::default(),
             passage: RefCell::default(),
             ended: RefCell::default(),
+            term: Cell::new(0),
+            leader: Cell::new(None),
+            called_by: Cell::new(None),
+            beats_to: watch::Sender::new(None),
+            accepting: RefCell::default(),
             link: RefCell::default(),
             dialing: RefCell::default(),
             announced: RefCell::default(),

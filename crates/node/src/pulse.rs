@@ -12,13 +12,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::{interval, sleep};
 
 /// What beats for one node.
 pub(crate) struct Heart {
     pub(crate) link: Arc<dyn Link + Send + Sync>,
-    pub(crate) master: NodeId,
+    /// Where they go; the node says so when it has joined.
+    pub(crate) to: watch::Receiver<Option<NodeId>>,
     pub(crate) hello: Hello,
     pub(crate) secrets: Arc<Secrets>,
     pub(crate) progress: Arc<AtomicU64>,
@@ -43,14 +44,29 @@ pub(crate) fn on_thread(heart: Heart) -> std::io::Result<oneshot::Sender<()>> {
     Ok(guard)
 }
 
-/// Beats for ever: connects to the master, again when that ends, and sends the node's progress each period.
-pub(crate) async fn beat(heart: Heart) {
+/// Beats for ever: connects to the master that the node is with, again when that ends, and sends the node's progress each
+/// period.
+pub(crate) async fn beat(mut heart: Heart) {
     loop {
-        let hello = heart.hello.clone();
-        if let Ok((_, conn, _buffer)) = greet(&*heart.link, heart.master, hello, &heart.secrets).await {
-            send_beats(&heart, conn).await;
+        let Ok(to) = heart.to.wait_for(Option::is_some).await.map(|to| *to) else { return };
+        let mut moved = heart.to.clone();
+        moved.mark_unchanged();
+        tokio::select! {
+            biased;
+            changed = moved.changed() => match changed {
+                Ok(()) => continue,
+                Err(_) => return,
+            },
+            () = beat_at(&heart, to.unwrap_or_default()) => {}
         }
         sleep(heart.period.min(Duration::from_millis(500))).await;
+    }
+}
+
+async fn beat_at(heart: &Heart, master: NodeId) {
+    let hello = Hello { to: Some(master), ..heart.hello.clone() };
+    if let Ok((_, conn, _buffer)) = greet(&*heart.link, master, hello, &heart.secrets).await {
+        send_beats(heart, conn).await;
     }
 }
 

@@ -43,12 +43,10 @@ impl Node {
         setup: impl AsyncFnOnce(&Node) -> Result<(), String>,
     ) -> Result<(), NodeError> {
         let inner = &self.0;
-        let listener = link.listen(self.id())?;
-        *inner.link.borrow_mut() = Some(link.clone());
         self.serve_runtime();
+        self.take_connections(&link)?;
         tokio::task::spawn_local(Rc::clone(inner).flusher());
         tokio::task::spawn_local(Rc::clone(inner).housekeeping());
-        let accepting = tokio::task::spawn_local(Rc::clone(inner).accept(listener));
 
         let is_master = self.config().role == Role::Master;
         let heart = self.start_heart(link, beats, is_master)?;
@@ -80,9 +78,26 @@ impl Node {
         };
         self.leave().await;
         // From here on another life may have the id, in this process too.
-        accepting.abort();
+        self.stop_listening();
         drop(heart);
         result
+    }
+
+    /// Takes connections from now on; one that does already goes on.
+    pub(crate) fn take_connections(&self, link: &Arc<dyn Link + Send + Sync>) -> Result<(), NodeError> {
+        let inner = &self.0;
+        if inner.accepting.borrow().is_none() {
+            let listener = link.listen(self.id())?;
+            *inner.link.borrow_mut() = Some(link.clone());
+            let accepting = tokio::task::spawn_local(Rc::clone(inner).accept(listener));
+            *inner.accepting.borrow_mut() = Some(accepting.abort_handle());
+        }
+        Ok(())
+    }
+
+    pub(crate) fn stop_listening(&self) {
+        let accepting = self.0.accepting.borrow_mut().take();
+        accepting.into_iter().for_each(|accepting| accepting.abort());
     }
 
     /// Asks the node to leave: it takes nothing new, finishes what it has, and [`Node::run`] returns.
@@ -148,8 +163,8 @@ impl Node {
         let config = self.config();
         let heart = Heart {
             link,
-            master: config.master,
-            hello: self.0.hello(Some(config.master), Purpose::Pulse),
+            to: self.0.beats_to.subscribe(),
+            hello: self.0.hello(None, Purpose::Pulse),
             secrets: config.secrets.clone(),
             progress: self.0.progress.clone(),
             period: config.timing.heartbeat,
@@ -177,7 +192,7 @@ impl Node {
         let node = self.clone();
         self.register(Row::Internal, control::NODE, "view", move |call| {
             // Only the master's word counts.
-            if call.from() == node.config().master
+            if node.obeys(call.from(), call.incarnation())
                 && let Ok(change) = call.args::<ViewChange>()
             {
                 node.apply_view(change);
@@ -185,7 +200,7 @@ impl Node {
         });
         let node = self.clone();
         self.register(Row::Internal, control::NODE, "declare", move |call| {
-            if call.from() == node.config().master
+            if node.obeys(call.from(), call.incarnation())
                 && let Ok(declare) = call.args::<control::Declare>()
             {
                 node.declare(declare);
@@ -197,7 +212,7 @@ impl Node {
         });
         let node = self.clone();
         self.register(Row::Internal, control::NODE, "stop", move |call| {
-            if call.from() == node.config().master {
+            if node.obeys(call.from(), call.incarnation()) {
                 // Masters of an older version say nothing.
                 node.0.restarts.set(call.args::<control::Stop>().unwrap_or(false));
                 node.stop();
@@ -206,7 +221,7 @@ impl Node {
         });
         let node = self.clone();
         self.register(Row::Internal, control::NODE, "drain", move |call| {
-            if call.from() == node.config().master
+            if node.obeys(call.from(), call.incarnation())
                 && let Ok(drains) = call.args::<control::Drain>()
             {
                 node.set_draining(drains);

@@ -227,7 +227,7 @@ impl Inner {
                 format!("the request to node {to} was not sent"),
             );
         }
-        if to == self.config.master && !matches!(request.row, Row::Internal | Row::CacheNotify) {
+        if self.config.is_master(to) && !matches!(request.row, Row::Internal | Row::CacheNotify) {
             let hook = self.after_master_request.borrow().clone();
             if let Some(hook) = hook {
                 hook();

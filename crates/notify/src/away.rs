@@ -126,7 +126,7 @@ impl Server {
         let Ok(Plain::<&[u8]> { uid, id, record, depth }) = value::decode_borrowed(call.raw()) else {
             return self.0.node.stats().dropped(Row::Notify, Reason::BadData);
         };
-        let is_straight = call.from() != self.0.node.config().master;
+        let is_straight = !self.0.node.config().is_master(call.from());
         if is_straight && !self.is_here(uid) {
             self.0.node.tell(call.from(), NOTIFY, "moved", &WhereIs { uid });
             return self.let_master_route(call.raw());

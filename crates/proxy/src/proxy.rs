@@ -247,7 +247,7 @@ impl Proxy {
         let node = &self.0.node;
         let this = self.clone();
         node.register(Row::Internal, control::PROXY, "move", move |call| {
-            if call.from() == this.0.node.config().master
+            if this.0.node.obeys(call.from(), call.incarnation())
                 && let Ok(order) = call.args::<Move>()
                 && let Some(session) = this.session(order.epoch)
             {
@@ -258,7 +258,7 @@ impl Proxy {
         let this = self.clone();
         node.register(Row::Internal, control::PROXY, "close", move |call| {
             // By epoch: a late close of an old session finds nothing.
-            if call.from() == this.0.node.config().master
+            if this.0.node.obeys(call.from(), call.incarnation())
                 && let Ok(order) = call.args::<Close>()
                 && let Some(session) = this.session(order.epoch)
             {
@@ -278,7 +278,7 @@ impl Proxy {
         });
         let this = self.clone();
         node.register(Row::Internal, control::PROXY, "announce", move |call| {
-            if call.from() == this.0.node.config().master
+            if this.0.node.obeys(call.from(), call.incarnation())
                 && let Ok(order) = call.args::<Announce>()
             {
                 this.announce(&order.message, |_| true);

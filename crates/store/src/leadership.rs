@@ -140,6 +140,11 @@ impl Leadership {
         self.lock().term
     }
 
+    /// Whether the store needs no lease; known once it leads.
+    pub fn is_needless(&self) -> bool {
+        self.lock().is_needless
+    }
+
     /// Whether it leads, and nobody else can by now.
     pub fn is_valid(&self) -> bool {
         let state = self.lock();

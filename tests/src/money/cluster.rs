@@ -9,7 +9,7 @@ use chappe_link::Link;
 use chappe_master::Master;
 use chappe_node::{Beats, Config, Declared, Node, State, Timing};
 use chappe_notify::{Desk, Options, Server};
-use chappe_store::{Clock, Faults, FaultyStore, MemoryDisk, StoreClient, on_task};
+use chappe_store::{Clock, Faults, FaultyStore, Keeping, Leadership, MemoryDisk, StoreClient, on_task};
 use chappe_wire::{NodeId, Role, Value};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +23,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 /// The master.
 pub const MASTER: NodeId = NodeId(1);
+/// The other master, in clusters of two.
+pub const MASTER2: NodeId = NodeId(2);
 /// The proxy, which never dies here.
 pub const PROXY: NodeId = NodeId(10);
 /// A game server.
@@ -31,6 +33,9 @@ pub const GAME1: NodeId = NodeId(30);
 pub const GAME2: NodeId = NodeId(31);
 /// A third one, in clusters of three.
 pub const GAME3: NodeId = NodeId(32);
+
+/// How long a master's lease lasts, where there are two.
+const LEASE: Duration = Duration::from_secs(2);
 
 /// How long anything that is waited for may take, in virtual time.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -43,6 +48,8 @@ pub struct Cluster {
     pub disk: MemoryDisk,
     /// What goes wrong with its flushes.
     pub faults: Faults,
+    /// The same for the second master's way to the disk.
+    pub faults2: Faults,
     /// What players were told.
     pub told: Told,
     homes: Homes,
@@ -65,6 +72,8 @@ pub struct Plan {
     pub seed: u64,
     /// How many game servers there are: two or three.
     pub games: usize,
+    /// How many masters: two of them have the disk between them, by a lease.
+    pub masters: usize,
     /// How often a player may receive.
     pub most: i64,
     /// Of the servers' half.
@@ -76,7 +85,7 @@ pub struct Plan {
 impl Plan {
     /// Two games, and the game as snipe.md has it.
     pub fn new(seed: u64) -> Plan {
-        Plan { seed, games: 2, most: bank::MOST, options: Options::default(), more: None }
+        Plan { seed, games: 2, masters: 1, most: bank::MOST, options: Options::default(), more: None }
     }
 }
 
@@ -86,6 +95,7 @@ enum Due {
     Heal(NodeId, NodeId),
     Thaw(NodeId),
     StoreBack,
+    WayBack(NodeId),
     DiskEmptied,
 }
 
@@ -98,6 +108,8 @@ struct Process {
     server: Option<Server>,
     till: Option<Till>,
     store: Option<StoreClient>,
+    /// Of a master: it leads.
+    leads: Rc<Cell<bool>>,
 }
 
 #[derive(Default)]
@@ -128,11 +140,13 @@ impl Cluster {
     fn new(plan: Plan) -> Rc<Cluster> {
         let games = [GAME1, GAME2, GAME3].into_iter().take(plan.games);
         let others = [(MASTER, Role::Master, "master"), (PROXY, Role::Proxy, "proxy")];
-        let nodes = others.into_iter().chain(games.map(|id| (id, Role::Game, "game")));
+        let second = (plan.masters > 1).then_some((MASTER2, Role::Master, "master"));
+        let nodes = others.into_iter().chain(second).chain(games.map(|id| (id, Role::Game, "game")));
         Rc::new(Cluster {
             net: Net::new(plan.seed, None),
             disk: MemoryDisk::new(),
             faults: Faults::new(),
+            faults2: Faults::new(),
             told: Told::default(),
             homes: Homes::default(),
             started: Instant::now(),
@@ -163,6 +177,7 @@ impl Cluster {
         let life = self.lives.get();
         let mut config = Config::new("money", id, *role, name.clone());
         (config.master, config.incarnation) = (MASTER, life);
+        config.second_master = (self.plan.masters > 1).then_some(MASTER2);
         config.declared = Declared { nodes: self.nodes.clone(), modules: Vec::new() };
         config.timing = Timing {
             heartbeat: Duration::from_secs(1),
@@ -178,11 +193,19 @@ impl Cluster {
             server: None,
             till: None,
             store: None,
+            leads: Rc::default(),
         };
+        let has_two = self.plan.masters > 1;
         {
             let _entered = set.enter();
             match role {
-                Role::Master => process.store = Some(self.attach_master(&node)),
+                Role::Master if has_two => process.store = Some(self.open_store(id)),
+                Role::Master => {
+                    let store = self.open_store(id);
+                    attach_master(&node, store.clone(), self.homes.clone());
+                    process.leads.set(true);
+                    process.store = Some(store);
+                }
                 Role::Proxy => {
                     process.till = Some(Till::listen(&node, self.told.clone(), self.homes.clone()))
                 }
@@ -195,30 +218,30 @@ impl Cluster {
             }
         }
         let (link, runs, switch) = (self.net.link(id, life), node, process.switch.clone());
+        match process.store.clone().filter(|_| has_two) {
+            Some(store) => {
+                let (homes, leads) = (self.homes.clone(), process.leads.clone());
+                set.spawn_local(run_master(runs, link, switch.clone(), store, homes, leads));
+            }
+            None => drop(set.spawn_local(run_node(runs, link, switch.clone()))),
+        }
         self.processes.borrow_mut().insert(id, process);
-        set.spawn_local(run_node(runs, link, switch.clone()));
         tokio::task::spawn_local(drive(set, switch));
     }
 
-    fn attach_master(&self, node: &Node) -> StoreClient {
+    fn open_store(&self, id: NodeId) -> StoreClient {
         let started = self.started;
         let mut options = chappe_store::Options::new("money");
         options.clock =
             Clock::new(move || 1_000_000 + u64::try_from(started.elapsed().as_millis()).unwrap_or_default());
         // Every state of a record stays known, so that what was told can be compared with it.
         options.limits.history = 1_000_000;
+        options.is_shared = self.plan.masters > 1;
         let store = self.disk.open(options).unwrap_or_else(|error| panic!("{error}"));
-        let store = FaultyStore::new(Box::new(store), self.faults.clone());
+        let faults = if id == MASTER { &self.faults } else { &self.faults2 };
+        let store = FaultyStore::new(Box::new(store), faults.clone());
         let (store, flushed) = Watched::new(store);
-        let (store, _) = on_task(Box::new(store), pace(flushed));
-        let master = Master::attach(node);
-        Desk::attach(&master, store.clone());
-        let homes = self.homes.clone();
-        master.set_login_strategy(move |uid, choice| {
-            let home = homes.borrow().get(&uid).copied();
-            choice.choose(home.unwrap_or(GAME1));
-        });
-        store
+        on_task(Box::new(store), pace(flushed)).0
     }
 
     /// Ends a life at once, as kill -9 does; the master's disk loses what was not synced. With `drains`, what it had
@@ -228,7 +251,8 @@ impl Cluster {
         process.switch.is_off.set(true);
         process.switch.wake();
         self.net.kill(id, process.life, drains);
-        if id == MASTER {
+        // A disk that two masters share is another machine's.
+        if id == MASTER && self.plan.masters == 1 {
             self.disk.crash();
         }
         self.died.borrow_mut().insert(id, Instant::now());
@@ -255,7 +279,18 @@ impl Cluster {
     /// The database is lost for a while.
     pub fn lose_store(&self, lasts: Duration) {
         self.faults.lost(true);
+        self.faults2.lost(true);
         self.due.borrow_mut().push((Instant::now() + lasts, Due::StoreBack));
+    }
+
+    /// A master is cut off from the database for a while.
+    pub fn cut_store(&self, id: NodeId, lasts: Duration) {
+        self.way(id).lost(true);
+        self.due.borrow_mut().push((Instant::now() + lasts, Due::WayBack(id)));
+    }
+
+    fn way(&self, id: NodeId) -> &Faults {
+        if id == MASTER { &self.faults } else { &self.faults2 }
     }
 
     /// The disk is full for a while.
@@ -305,7 +340,8 @@ impl Cluster {
             match due {
                 Due::Heal(a, b) => self.net.heal(a, b),
                 Due::Thaw(id) => self.freeze(id, false),
-                Due::StoreBack => self.faults.lost(false),
+                Due::StoreBack => [MASTER, MASTER2].into_iter().for_each(|id| self.way(id).lost(false)),
+                Due::WayBack(id) => self.way(id).lost(false),
                 Due::DiskEmptied => self.disk.full(false),
             }
         }
@@ -323,8 +359,13 @@ impl Cluster {
     pub async fn whole(&self) {
         self.until("the cluster is whole", || {
             let processes = self.processes.borrow();
+            let stands_by = |id: NodeId| {
+                let is_master = id == MASTER || id == MASTER2;
+                is_master && processes.get(&id).is_some_and(|process| !process.leads.get())
+            };
+            let members = || processes.values().filter(|process| !stands_by(process.node.id()));
             let knows = |at: &Process| {
-                processes.values().all(|other| {
+                members().all(|other| {
                     at.node.with_view(|view| {
                         view.member(other.node.id()).is_some_and(|member| {
                             member.state == State::Ready && member.incarnation == other.life
@@ -332,7 +373,8 @@ impl Cluster {
                     })
                 })
             };
-            processes.len() == self.nodes.len() && processes.values().all(knows)
+            let leaders = members().filter(|process| process.store.is_some()).count();
+            processes.len() == self.nodes.len() && leaders == 1 && members().all(knows)
         })
         .await;
     }
@@ -355,9 +397,29 @@ impl Cluster {
         report.and_then(|report| report.named.get(name).copied()).unwrap_or_default()
     }
 
-    /// The master's store, while it is up.
+    /// The store of a master that is up.
     pub fn store(&self) -> Option<StoreClient> {
-        self.processes.borrow().get(&MASTER).and_then(|process| process.store.clone())
+        let processes = self.processes.borrow();
+        let leads = processes.values().filter(|process| process.store.is_some());
+        leads.max_by_key(|process| process.leads.get()).and_then(|process| process.store.clone())
+    }
+
+    /// The master that leads, as it thinks itself.
+    pub fn leader(&self) -> Option<NodeId> {
+        let processes = self.processes.borrow();
+        let mut leads =
+            processes.iter().filter(|(_, process)| process.store.is_some() && process.leads.get());
+        leads.next_back().map(|(id, _)| *id)
+    }
+
+    /// The highest term that a node has heard of.
+    pub fn term_at(&self, id: NodeId) -> u64 {
+        self.processes.borrow().get(&id).map_or(0, |process| process.node.term())
+    }
+
+    /// The master that a node is with.
+    pub fn master_of(&self, id: NodeId) -> Option<NodeId> {
+        self.processes.borrow().get(&id).and_then(|process| process.node.with_view(|view| view.master()))
     }
 
     /// An attribute of a player as it is stored.
@@ -438,6 +500,45 @@ impl Switch {
     fn wake(&self) {
         self.waker.borrow_mut().take().into_iter().for_each(Waker::wake);
     }
+}
+
+fn attach_master(node: &Node, store: StoreClient, homes: Homes) {
+    let master = Master::attach(node);
+    Desk::attach(&master, store);
+    master.set_login_strategy(move |uid, choice| {
+        let home = homes.borrow().get(&uid).copied();
+        choice.choose(home.unwrap_or(GAME1));
+    });
+}
+
+/// One of two masters: it stands by until it leads, and ends when another does.
+async fn run_master(
+    node: Node,
+    link: std::sync::Arc<dyn Link + Send + Sync>,
+    switch: Rc<Switch>,
+    store: StoreClient,
+    homes: Homes,
+    leads: Rc<Cell<bool>>,
+) {
+    let keeping = Keeping::lasting(LEASE);
+    let leadership = Leadership::new(node.id(), node.config().incarnation, keeping);
+    let stands = leadership.stand(&store, |_| ());
+    let why = || "another master leads".to_owned();
+    if !matches!(node.stand_by(&link, why, stands).await, Ok(Some(()))) {
+        return switch.has_ended.set(true);
+    }
+    node.lead(leadership.term());
+    attach_master(&node, store.led_by(leadership.clone()), homes);
+    leads.set(true);
+    let (keeps, kept_in) = (leadership.clone(), store);
+    tokio::task::spawn_local(async move { keeps.keep(&kept_in).await });
+    node.make_known();
+    tokio::select! {
+        biased;
+        _ = leadership.lost() => node.abandon(),
+        _ = node.run(link, Beats::Task, async |_| Ok(())) => {}
+    }
+    switch.has_ended.set(true);
 }
 
 async fn run_node(node: Node, link: std::sync::Arc<dyn Link + Send + Sync>, switch: Rc<Switch>) {

@@ -1,7 +1,7 @@
 //! Seeded schedules: many players who give, ask, log out, move and come back, while everything dies and the store fails.
 
 use super::books::Books;
-use super::cluster::{Cluster, GAME1, GAME2, GAME3, MASTER, Plan, run_with};
+use super::cluster::{Cluster, GAME1, GAME2, GAME3, MASTER, MASTER2, Plan, run_with};
 use super::customers::Customers;
 use crate::rng::Rng;
 use crate::steps::{self, Step};
@@ -45,6 +45,7 @@ pub struct Outcome {
 
 struct Script {
     cluster: Rc<Cluster>,
+    has_two: bool,
     rng: Rng,
     begun: Instant,
     story: RefCell<Vec<String>>,
@@ -56,15 +57,25 @@ pub fn play(seed: u64) -> Outcome {
     play_on(seed, |_| ())
 }
 
+/// As [`play`], with two masters, of which one leads.
+pub fn play_with_two_masters(seed: u64) -> Outcome {
+    play_in(seed, 2, |_| ())
+}
+
 /// As [`play`]; `prepare` gets the cluster before it starts.
 pub fn play_on(seed: u64, prepare: impl Fn(&Cluster) + 'static) -> Outcome {
+    play_in(seed, 1, prepare)
+}
+
+fn play_in(seed: u64, masters: usize, prepare: impl Fn(&Cluster) + 'static) -> Outcome {
     let network = Rng::part(seed, &[1]).next();
-    let plan = Plan { games: 3, most: MOST, ..Plan::new(network) };
+    let plan = Plan { games: 3, masters, most: MOST, ..Plan::new(network) };
     let run = || {
         run_with(plan, async move |cluster: Rc<Cluster>| {
             prepare(&cluster);
             let script = Script {
                 cluster,
+                has_two: masters > 1,
                 rng: Rng::part(seed, &[2]),
                 begun: Instant::now(),
                 story: RefCell::default(),
@@ -156,6 +167,9 @@ impl Script {
     /// Whatever may go wrong now.
     fn fault(&self) {
         let (cluster, rng) = (&self.cluster, &self.rng);
+        if self.has_two && rng.below(3) == 0 {
+            return self.fault_of_masters();
+        }
         let node = match rng.below(5) {
             0 => MASTER,
             _ => *rng.pick(&GAMES),
@@ -196,6 +210,37 @@ impl Script {
                 let ahead = rng.below(4);
                 self.tell("flush", format!("{fault:?} after {ahead}"));
                 cluster.faults.at(ahead, fault);
+            }
+        }
+    }
+
+    /// What may go wrong between two masters.
+    fn fault_of_masters(&self) {
+        let (cluster, rng) = (&self.cluster, &self.rng);
+        let leader = cluster.leader().unwrap_or(MASTER);
+        let lasts = Duration::from_millis(*rng.pick(&[300, 1000, 2500, 4500, 7000]));
+        match rng.below(8) {
+            0 | 1 => {
+                self.tell("kill leader", format!("{leader}"));
+                cluster.kill(leader, rng.percent(50));
+            }
+            2 | 3 => {
+                self.tell("stop leader", format!("{leader} for {lasts:?}"));
+                cluster.stop(leader, lasts);
+            }
+            4 | 5 => {
+                self.tell("cut store", format!("{leader} for {lasts:?}"));
+                cluster.cut_store(leader, lasts);
+            }
+            6 => {
+                let game = *rng.pick(&GAMES);
+                self.tell("hold leader", format!("{leader} and {game} for {lasts:?}"));
+                cluster.hold(leader, game, lasts);
+            }
+            _ => {
+                let other = if leader == MASTER { MASTER2 } else { MASTER };
+                self.tell("kill standby", format!("{other}"));
+                cluster.kill(other, rng.percent(50));
             }
         }
     }

@@ -2,8 +2,8 @@
 
 use crate::steps::{self, Step};
 use chappe_store::{
-    CommitId, DeadLetter, Done, HistoryEntry, Notification, NotificationId, Pace, Push, Record, Store,
-    StoreError, Verdict, Work,
+    Candidate, CommitId, DeadLetter, Done, HistoryEntry, Lease, Notification, NotificationId, Pace, Push,
+    Record, Store, StoreError, Verdict, Work,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -45,6 +45,22 @@ impl<S: Store> Store for Watched<S> {
         self.flushed.store(true, Relaxed);
         steps::tell(Step::CommitDurable);
         done
+    }
+
+    fn lease(&mut self) -> Result<Option<Lease>, StoreError> {
+        self.store.lease()
+    }
+
+    fn lead(&mut self, by: &Candidate) -> Result<Lease, StoreError> {
+        self.store.lead(by)
+    }
+
+    fn renew(&mut self) -> Result<Lease, StoreError> {
+        self.store.renew()
+    }
+
+    fn resign(&mut self) -> Result<(), StoreError> {
+        self.store.resign()
     }
 
     fn now_ms(&mut self) -> Result<u64, StoreError> {

@@ -58,6 +58,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CommandError> {
     };
     let secrets = secrets::check(&deploy, true).map(|found| warnings.extend(found));
     let programs = together(deploy.check_programs(), deploy.check_store(at));
+    let programs = together(programs, crate::store::check_masters(&deploy));
     let files = together(programs, access::check(&deploy, |_| true));
     together(together(files, secrets), ports).map_err(|mut errors| {
         errors.warnings.clone_from(&warnings);

@@ -54,13 +54,15 @@ pub(super) fn run(context: &Context, args: Args) -> Result<(), CommandError> {
     }
     deploy.check_programs()?;
     access::check(&deploy, |node| nodes.iter().any(|entry| entry.id == node.id))?;
+    crate::store::check_masters(&deploy)?;
     let has_master = nodes.iter().any(|entry| entry.role == Role::Master);
     super::warn_of(&deploy, &secrets::check(&deploy, has_master)?);
     if args.one_process {
         hand_over(context, &deploy)?;
     }
-    if has_master && tool::is_running(&deploy) {
-        let (cluster, master) = (&deploy.cluster, deploy.master().id);
+    let masters = nodes.iter().filter(|entry| entry.role == Role::Master);
+    if let Some(master) = masters.map(|entry| entry.id).find(|master| tool::listens(&deploy, *master)) {
+        let cluster = &deploy.cluster;
         let text = format!("the cluster `{cluster}` runs already: its master, node {master}, answers");
         return Err(CommandError::Usage(text));
     }

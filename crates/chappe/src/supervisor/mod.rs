@@ -238,9 +238,9 @@ impl Supervisor {
     fn announce_when_ready(&self) {
         let (ready, given_up) = (self.ready.borrow(), self.given_up.borrow());
         let (deploy, nodes) = (self.deploy.borrow(), self.nodes.borrow());
-        let master = deploy.master().id;
-        let is_elsewhere = nodes.iter().all(|entry| entry.id != master);
-        if (is_elsewhere || ready.contains(&master))
+        let mut masters = nodes.iter().filter(|entry| entry.role == Role::Master).peekable();
+        let is_elsewhere = masters.peek().is_none();
+        if (is_elsewhere || masters.any(|master| ready.contains(&master.id)))
             && ready.len() + given_up.len() == nodes.len()
             && !self.is_announced.replace(true)
         {
@@ -267,7 +267,10 @@ impl Supervisor {
     async fn cannot_go_on(&self) {
         loop {
             let changed = self.changed.notified();
-            let without_master = self.given_up.borrow().contains_key(&self.deploy.borrow().master().id);
+            let without_master = {
+                let (given_up, deploy) = (self.given_up.borrow(), self.deploy.borrow());
+                deploy.masters().all(|master| given_up.contains_key(&master.id))
+            };
             if without_master || self.kept.borrow().is_empty() {
                 return;
             }

@@ -12,12 +12,16 @@ pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8"
 /// Names in [`Report::named`] that go up and down.
 const GAUGES: [&str; 3] = ["queued_bytes", "unacknowledged", "pending_requests"];
 /// Those of records and notifications, which not every node has, each with what it says.
-const STORE: [(&str, &str); 5] = [
+const STORE: [(&str, &str); 9] = [
     ("records_owned", "Player records that the node owns."),
     ("runs_undecided", "Handler runs that wait for their commits."),
     ("notifications_sent", "Notifications that nobody has acted on yet."),
     ("notifications_decided", "Notifications whose sender is still to hear of the outcome."),
     ("store_degraded", "1 while the store fails."),
+    ("master_leads", "1 of the master that leads, 0 of one that stands by."),
+    ("master_term", "The term under which it leads: grows with each leader."),
+    ("lease_valid", "1 while the leader has its lease; 0: no logins and commits."),
+    ("lease_renewals_failed", "Renewals of the lease that have failed."),
 ];
 
 /// What nodes that use NATS say of it, each with its help. Those that count have `_total` behind their name in

@@ -18,6 +18,7 @@ use crate::{Master, MasterError};
 use axum::body::Body;
 use axum::http::{Method, StatusCode, header};
 use axum::response::Response;
+use chappe_node::Node;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -32,17 +33,17 @@ const QUEUE: usize = 1024;
 
 /// A request on its way to the node's thread.
 #[derive(Debug)]
-struct Asked {
+pub(crate) struct Asked {
     method: Method,
-    path: String,
+    pub(crate) path: String,
     query: String,
     body: Vec<u8>,
-    reply: oneshot::Sender<Answer>,
+    pub(crate) reply: oneshot::Sender<Answer>,
 }
 
 /// An answer on its way back.
 #[derive(Debug)]
-struct Answer {
+pub(crate) struct Answer {
     status: StatusCode,
     content_type: &'static str,
     body: Vec<u8>,
@@ -56,23 +57,46 @@ impl Master {
     /// [`MasterError::NoToken`] when other machines reach the address and `access` wants no token;
     /// [`MasterError::Http`] when the port cannot be opened.
     pub async fn serve_http(&self, address: SocketAddr, access: Access) -> Result<SocketAddr, MasterError> {
+        let port = HttpPort::open(&self.0.node, address, access).await?;
+        let bound = port.bound;
+        self.answer(port);
+        Ok(bound)
+    }
+
+    /// Answers what is asked at a port from now on.
+    pub fn answer(&self, mut port: HttpPort) {
+        let master = self.clone();
+        self.0.node.spawn(async move {
+            while let Some(asked) = port.asked.recv().await {
+                master.on_http(asked);
+            }
+        });
+    }
+}
+
+/// An HTTP port that is open: what is asked there waits for whoever answers, a master that stands by or the one that leads.
+#[derive(Debug)]
+pub struct HttpPort {
+    pub(crate) asked: mpsc::Receiver<Asked>,
+    bound: SocketAddr,
+}
+
+impl HttpPort {
+    /// Opens it. To be called inside the [`tokio::task::LocalSet`] that the node runs on.
+    ///
+    /// # Errors
+    /// [`MasterError::NoToken`], [`MasterError::Http`].
+    pub async fn open(node: &Node, address: SocketAddr, access: Access) -> Result<HttpPort, MasterError> {
         if access.token.is_none() && !address.ip().is_loopback() {
             return Err(MasterError::NoToken { address });
         }
         let failed = |source| MasterError::Http { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let bound = listener.local_addr().map_err(failed)?;
-        let (asks, mut asked) = mpsc::channel(QUEUE);
-        let node = &self.0.node;
+        let (asks, asked) = mpsc::channel(QUEUE);
         node.spawn(Port { node: node.clone(), asks, access }.serve(listener));
-        let master = self.clone();
-        node.spawn(async move {
-            while let Some(asked) = asked.recv().await {
-                master.on_http(asked);
-            }
-        });
         tracing::info!(%bound, "HTTP control port");
-        Ok(bound)
+        Ok(HttpPort { asked, bound })
     }
 }
 
@@ -91,16 +115,27 @@ impl Answer {
         Answer { status, content_type, body: body.into() }
     }
 
-    fn json<T: serde::Serialize>(status: StatusCode, data: &T) -> Answer {
+    pub(crate) fn json<T: serde::Serialize>(status: StatusCode, data: &T) -> Answer {
         match serde_json::to_vec(data) {
             Ok(body) => Answer::new(status, "application/json", body),
             Err(error) => Answer::error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
         }
     }
 
-    fn error(status: StatusCode, text: &str) -> Answer {
+    pub(crate) fn error(status: StatusCode, text: &str) -> Answer {
         let body = serde_json::json!({"error": text}).to_string();
         Answer::new(status, "application/json", body)
+    }
+}
+
+impl Answer {
+    /// A page of gauges, each with the node that it is of.
+    pub(crate) fn metrics(gauges: &[(&str, chappe_wire::NodeId, u64)]) -> Answer {
+        let line = |(name, node, value): &(&str, chappe_wire::NodeId, u64)| {
+            format!("# TYPE {name} gauge\n{name}{{node=\"{node}\"}} {value}\n")
+        };
+        let page: String = gauges.iter().map(line).collect();
+        Answer::new(StatusCode::OK, metrics::CONTENT_TYPE, page)
     }
 }
 

@@ -60,7 +60,12 @@ impl Master {
         };
         let code = if status == "ok" { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         let nodes = self.0.node.with_view(|view| view.members().count());
-        let body = json!({"status": status, "nodes": nodes, "players": self.online(), "missing": missing});
+        let mut body =
+            json!({"status": status, "nodes": nodes, "players": self.online(), "missing": missing});
+        if let Some(leadership) = self.leadership() {
+            let has_lease = leadership.is_valid();
+            body["master"] = json!({"leads": true, "term": leadership.term(), "lease": has_lease});
+        }
         Answer::json(code, &body)
     }
 

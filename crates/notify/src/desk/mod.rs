@@ -83,6 +83,9 @@ impl Desk {
     /// prunes. To be called after [`Master::attach`] and before the node runs, inside the same
     /// [`tokio::task::LocalSet`].
     pub fn attach(master: &Master, store: StoreClient) -> Desk {
+        if let Some(leadership) = store.leadership() {
+            master.rule_by(leadership.clone());
+        }
         let (line, commits) = Line::new();
         let desk = Desk(Rc::new(Inner {
             master: master.clone(),
