@@ -154,7 +154,8 @@ impl Node {
     /// The master's serverid.
     #[getter]
     fn master_id(&self) -> i64 {
-        self.node().config().master.0
+        let node = self.node();
+        node.with_view(|view| view.master()).unwrap_or(node.config().master).0
     }
 
     /// The modules it declares beside its type.

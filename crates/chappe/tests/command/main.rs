@@ -4,6 +4,7 @@ mod access;
 mod apply;
 mod check;
 mod engines;
+mod masters;
 #[path = "../../../link/tests/server/mod.rs"]
 #[allow(dead_code, missing_docs, reason = "other tests use the rest")]
 mod nats;
