@@ -25,17 +25,24 @@ fn other(master: NodeId) -> NodeId {
     if master == MASTER { MASTER2 } else { MASTER }
 }
 
-fn ask(cluster: &Cluster) {
+/// Asks for a gift; how many answers there were before.
+fn ask(cluster: &Cluster) -> usize {
+    let before = cluster.told_of(1, "user.giveMoney").len();
     cluster.till().request(1, value!({"_type": "user.giveMoney", "id": 2}));
+    before
+}
+
+/// Waits for the answer to it: its code.
+async fn answer(cluster: &Cluster, before: usize) -> String {
+    cluster.until("the giver is told", || cluster.told_of(1, "user.giveMoney").len() > before).await;
+    let told = cluster.told_of(1, "user.giveMoney").pop().unwrap();
+    told.field("errorCode").and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 /// One gift, from the question to the end of it.
 async fn give(cluster: &Cluster) {
-    let before = cluster.told_of(1, "user.giveMoney").len();
-    ask(cluster);
-    cluster.until("the giver is told", || cluster.told_of(1, "user.giveMoney").len() > before).await;
-    let told = cluster.told_of(1, "user.giveMoney").pop().unwrap();
-    assert_eq!(told.field("errorCode"), Some(&Value::from("ok")), "{told:?}");
+    let before = ask(cluster);
+    assert_eq!(answer(cluster, before).await, "ok");
 }
 
 async fn has_given(cluster: &Cluster, gifts: i64) {
@@ -54,7 +61,7 @@ fn a_leader_that_is_killed_leaves_the_cluster_without_a_master() {
     run(1, async |cluster: Rc<Cluster>| {
         give(&cluster).await;
         let (leader, term) = (cluster.leader().unwrap(), cluster.term_at(PROXY));
-        ask(&cluster);
+        let asked = ask(&cluster);
         sleep(Duration::from_millis(3)).await;
         cluster.kill(leader, false);
         let killed = Instant::now();
@@ -65,6 +72,7 @@ fn a_leader_that_is_killed_leaves_the_cluster_without_a_master() {
         assert!(killed.elapsed() < 5 * SECOND, "{:?}", killed.elapsed());
         assert_eq!(cluster.term_at(GAME1), term + 1);
         assert_eq!(online(&cluster), [true, true], "sessions go on");
+        assert_eq!(answer(&cluster, asked).await, "ok");
         has_given(&cluster, 2).await;
         give(&cluster).await;
         has_given(&cluster, 3).await;
@@ -76,10 +84,11 @@ fn a_leader_that_wakes_up_again_rules_beside_the_new_one() {
     run(2, async |cluster: Rc<Cluster>| {
         let leader = cluster.leader().unwrap();
         cluster.freeze(leader, true);
-        ask(&cluster);
+        let asked = ask(&cluster);
         let all = [PROXY, GAME1, GAME2];
         let joined = || all.iter().all(|node| cluster.master_of(*node) == Some(other(leader)));
         cluster.until("all have left the frozen one", joined).await;
+        assert_eq!(answer(&cluster, asked).await, "ok");
         has_given(&cluster, 1).await;
         cluster.tend(SECOND);
         cluster.freeze(leader, false);
@@ -118,11 +127,8 @@ fn without_the_store_logins_are_granted_that_nobody_can_keep() {
         sleep(3 * SECOND).await;
         let refused = cluster.till().log_in(3, Some(GAME1)).await.unwrap_err();
         assert_eq!(refused.reason, Reason::StoreUnavailable, "{refused:?}");
-        let answers = cluster.told_of(1, "user.giveMoney").len();
-        ask(&cluster);
-        cluster.until("it is told", || cluster.told_of(1, "user.giveMoney").len() > answers).await;
-        let told = cluster.told_of(1, "user.giveMoney").pop().unwrap();
-        assert_eq!(told.field("errorCode"), Some(&Value::from("StoreUnavailable")), "{told:?}");
+        let asked = ask(&cluster);
+        assert_eq!(answer(&cluster, asked).await, "StoreUnavailable");
         assert_eq!(online(&cluster), [true, true], "sessions go on");
         cluster.heal();
         sleep(2 * SECOND).await;
@@ -141,7 +147,8 @@ fn a_leader_that_nodes_cannot_reach_leads_nobody_into_a_wrong_state() {
         for node in [PROXY, GAME1, GAME2] {
             cluster.hold(leader, node, SECOND);
         }
-        ask(&cluster);
+        let asked = ask(&cluster);
+        assert_eq!(answer(&cluster, asked).await, "ok");
         cluster.whole().await;
         has_given(&cluster, 1).await;
         assert_eq!(cluster.leader(), Some(leader));
