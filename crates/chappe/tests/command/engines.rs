@@ -109,7 +109,8 @@ fn a_cluster_runs_with_the_generated_permissions_and_a_role_cannot_pass_for_anot
     let mut options = NatsOptions::new([format!("nats://127.0.0.1:{port}")], "arena");
     options.credentials = Credentials::Password { user: "arena-lobby".into(), password: password("lobby") };
     options.scope = "20".into();
-    let text = NatsLink::new(options).listen(NodeId(1)).map(drop).unwrap_err().to_string();
+    let refused = NatsLink::new(options).listen(NodeId(1)).map(drop);
+    let text = refused.expect_err("it is the master's id").to_string();
     assert!(text.contains("Publish to \"chappe.arena.node.1.claim\""), "{text}");
 
     // Another team with a copy of the file, in which they have changed the id.

@@ -1,6 +1,6 @@
 //! A NATS server for tests: Debian's, on a free port of this machine, ended with the test.
 
-#![allow(unreachable_pub, dead_code, reason = "the tests of clusters have it as a module of their library")]
+#![allow(unreachable_pub, reason = "the tests of clusters have it as a module of their library")]
 
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
