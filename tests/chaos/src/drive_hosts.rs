@@ -161,7 +161,7 @@ fn deploy(program: &str) -> Value {
     json!({
         "cluster": "chaos",
         "heartbeat_seconds": 0.5, "stuck_seconds": 2.0, "loss_seconds": 4.0, "resume_seconds": 20.0,
-        "master": node(1, north),
+        "master": [node(1, north), node(2, east)],
         "proxy": [node(11, north), node(12, east)],
         // Who was on a server that is lost goes there.
         "lobby": [node(21, north), node(22, west)],

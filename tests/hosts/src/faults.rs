@@ -37,8 +37,10 @@ pub enum Fault {
     PostgresStopped,
     /// PostgreSQL is killed and comes back.
     PostgresKilled,
-    /// The master is killed.
+    /// The master that leads is killed.
     Master,
+    /// The host of the master that leads is cut off, for longer than the loss time and the lease.
+    CutLeader,
     /// `chappe roll`, of all nodes of a type.
     Roll,
     /// `chappe drain`, of one node.
@@ -47,7 +49,7 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Fault; 10] = [
+    pub const ALL: [Fault; 11] = [
         Fault::Nats,
         Fault::CutLong,
         Fault::CutShort,
@@ -56,6 +58,7 @@ impl Fault {
         Fault::PostgresStopped,
         Fault::PostgresKilled,
         Fault::Master,
+        Fault::CutLeader,
         Fault::Roll,
         Fault::Drain,
     ];
@@ -72,6 +75,7 @@ impl Fault {
             Fault::PostgresStopped => "PostgreSQL stopped and started again",
             Fault::PostgresKilled => "PostgreSQL killed and started again",
             Fault::Master => "master killed",
+            Fault::CutLeader => "host of the leading master cut off",
             Fault::Roll => "chappe roll",
             Fault::Drain => "chappe drain",
         }
@@ -179,31 +183,42 @@ fn one(hosts: &Hosts, fault: Fault, rng: &Rng, game: &dyn Game) -> Result<(Strin
             ground.start_postgres()?;
             Ok(("PostgreSQL".to_owned(), false))
         }
-        Fault::CutLong | Fault::CutShort => {
-            // Where the one master is, everybody else would be lost.
-            let is_long = fault == Fault::CutLong;
-            let has = |host: usize, role| hosts.nodes_of(host).any(|entry| entry.role == role);
-            let open: Vec<usize> =
-                (0..hosts.count()).filter(|host| !is_long || !has(*host, Role::Master)).collect();
-            let host = *rng.pick(&open).ok_or("there is no host to cut off")?;
-            let length = if is_long { loss * 2 } else { loss.mul_f64(0.4) };
+        Fault::CutShort => {
+            let all: Vec<usize> = (0..hosts.count()).collect();
+            let host = *rng.pick(&all).ok_or("there is no host to cut off")?;
+            let (name, length) = (hosts.name(host).to_owned(), loss.mul_f64(0.4));
+            say(&format!("{name}, for {length:.1?}"));
+            cut(hosts, host, length)?;
+            Ok((name, false))
+        }
+        Fault::CutLong | Fault::CutLeader => {
+            let (leader, at) = hosts.leader()?;
+            let others: Vec<usize> = (0..hosts.count()).filter(|host| *host != at).collect();
+            let (host, length) = match fault {
+                Fault::CutLeader => (at, loss * 2 + hosts.deploy().timing.lease),
+                _ => (*rng.pick(&others).ok_or("there is no host to cut off")?, loss * 2),
+            };
             let name = hosts.name(host).to_owned();
             say(&format!("{name}, for {length:.1?}"));
             let before = hosts.lives()?;
-            ground.cut(host, true)?;
-            std::thread::sleep(length);
-            ground.cut(host, false)?;
-            if is_long {
-                let is_new = |id| {
-                    hosts
-                        .lives()
-                        .is_ok_and(|now| now.get(&id).is_some_and(|life| before.get(&id) != Some(life)))
-                };
-                wait("a new life of each of its nodes", || {
-                    hosts.nodes_of(host).all(|entry| is_new(entry.id))
-                })?;
+            cut(hosts, host, length)?;
+            let is_new = |id| {
+                hosts.lives().is_ok_and(|now| now.get(&id).is_some_and(|life| before.get(&id) != Some(life)))
+            };
+            // A master that comes back stands by, and is no member.
+            let nodes = || hosts.nodes_of(host).filter(|entry| entry.role != Role::Master);
+            wait("a new life of each of its nodes", || nodes().all(|entry| is_new(entry.id)))?;
+            if fault == Fault::CutLeader {
+                let now = hosts.leader()?.0;
+                if now == leader {
+                    return Err(format!(
+                        "master {leader} leads still, though it was cut off for {length:.1?}"
+                    ));
+                }
+                say(&format!("master {now} leads"));
             }
-            Ok((name, is_long && has(host, Role::Proxy)))
+            let may_lose = nodes().any(|entry| entry.role == Role::Proxy);
+            Ok((name, may_lose))
         }
         Fault::Freeze | Fault::FreezeLong => {
             let is_long = fault == Fault::FreezeLong;
@@ -225,7 +240,7 @@ fn one(hosts: &Hosts, fault: Fault, rng: &Rng, game: &dyn Game) -> Result<(Strin
             Ok((format!("node {node}"), false))
         }
         Fault::Master => {
-            let master = hosts.deploy().master().id;
+            let master = hosts.leader()?.0;
             say(&format!("node {master}"));
             let process = hosts.signal(master, Signal::SIGKILL)?;
             wait("its end", || has_ended(process))?;
@@ -255,6 +270,12 @@ fn one(hosts: &Hosts, fault: Fault, rng: &Rng, game: &dyn Game) -> Result<(Strin
             Ok((format!("node {node}"), false))
         }
     }
+}
+
+fn cut(hosts: &Hosts, host: usize, length: Duration) -> Result<(), String> {
+    hosts.ground().cut(host, true)?;
+    std::thread::sleep(length);
+    hosts.ground().cut(host, false)
 }
 
 fn pick(hosts: &Hosts, roles: &[Role], rng: &Rng) -> Option<i64> {

@@ -24,6 +24,9 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Tells nodes where to leave their counters when they end.
 const LAST_REPORTS: &str = "CHAPPE_LAST_REPORTS";
 
+/// What a master says that stands by.
+const NOT_LEADING: &str = "NotLeading";
+
 /// What is to run.
 pub struct Plan {
     /// The hosts' names.
@@ -149,6 +152,29 @@ impl Hosts {
         let nodes = self.commands.tell(&["nodes"], &[])?;
         let list = nodes["nodes"].as_array().ok_or("`nodes` shows no list")?;
         Ok(list.iter().filter_map(|node| node["id"].as_i64().zip(node["incarnation"].as_u64())).collect())
+    }
+
+    /// The master that leads, and its host.
+    ///
+    /// # Errors
+    /// As [`Commands::tell`]; nobody does.
+    pub fn leader(&self) -> Result<(i64, usize), String> {
+        let lives = self.lives()?;
+        let leads = |entry: &&NodeEntry| entry.role == Role::Master && lives.contains_key(&entry.id);
+        let at = |host: usize| Some((self.nodes_of(host).find(leads)?.id, host));
+        (0..self.count()).find_map(at).ok_or_else(|| "no master leads".to_owned())
+    }
+
+    /// Whether there is a master that stands by.
+    #[must_use]
+    pub fn has_standby(&self) -> bool {
+        self.commands.files.len() > 1
+    }
+
+    /// The file on each host that has a master.
+    pub fn deploys(&self) -> impl Iterator<Item = &Deploy> {
+        let is_master = |entry: &NodeEntry| entry.role == Role::Master;
+        self.hosts.iter().filter(move |host| host.nodes().any(is_master)).map(|host| &*host.deploy)
     }
 
     /// What the cluster stands on.
@@ -303,14 +329,20 @@ impl Commands {
         options: &[&str],
         within: Duration,
     ) -> Result<Vec<Value>, String> {
-        let mut last = Err("there is no master".to_owned());
+        let mut failed = "there is no master".to_owned();
+        let mut is_said = false;
         for file in &self.files {
-            last = self.ask(file, words, options, within);
-            if last.is_ok() {
-                break;
+            match self.ask(file, words, options, within) {
+                Ok(lines) => return Ok(lines),
+                // One that leads says more than one that stands by.
+                Err(why) if !is_said => {
+                    is_said = !why.contains(NOT_LEADING);
+                    failed = why;
+                }
+                Err(_) => {}
             }
         }
-        last
+        Err(failed)
     }
 
     /// As [`Commands::lines`], of a command that says one thing.

@@ -7,6 +7,8 @@ use chappe_hosts::{Ground, Hosts, Plan};
 use chappe_link::local::LocalLink;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::fs::File;
 use std::net::TcpListener;
@@ -25,7 +27,7 @@ const MODS: &str = env!("CARGO_MANIFEST_DIR");
 
 /// Which nodes run where, when there are hosts.
 const HOSTS: [(&str, &[i64]); 3] =
-    [("north", &[1, 11, 21, 31, 41]), ("east", &[12, 22, 32, 42]), ("west", &[23, 33, 43, 44])];
+    [("north", &[1, 11, 21, 31, 41]), ("east", &[2, 12, 22, 32, 42]), ("west", &[23, 33, 43, 44])];
 
 /// How long the cluster may take to be ready, and to end.
 const START: Duration = Duration::from_secs(20);
@@ -81,10 +83,11 @@ impl Cluster {
             let at = HOSTS.iter().find(|(_, ids)| ids.iter().any(|id| entry["serverid"] == *id));
             entry["host"] = at.map_or(HOSTS[0].0, |(name, _)| name).into();
         };
-        if let Some(master) = deploy["master"].as_object_mut() {
-            master.remove("port");
-        }
-        host(&mut deploy["master"]);
+        let mut master = deploy["master"].take();
+        master["port"] = 0.into();
+        let mut second = master.clone();
+        second["serverid"] = 2.into();
+        deploy["master"] = vec![master, second].into();
         for group in deploy.as_object_mut().into_iter().flat_map(|groups| groups.values_mut()) {
             group.as_array_mut().into_iter().flatten().for_each(host);
         }
@@ -142,15 +145,15 @@ impl Cluster {
 
     /// Who is there, as the master knows it.
     pub(crate) fn nodes(&self) -> Result<Vec<NodeInfo>, String> {
-        ask_master(&self.deploy, "nodes", &(), ASK)
+        self.ask("nodes", &())
     }
 
     /// Every node's counters.
     pub(crate) fn reports(&self) -> Result<Reports, String> {
-        let mut all: Reports = ask_master(&self.deploy, "reports", &(), ASK)?;
+        let mut all: Reports = self.ask("reports", &())?;
         while !all.left.is_empty() {
             let query = ReportsQuery { nodes: std::mem::take(&mut all.left) };
-            let more: Reports = ask_master(&self.deploy, "reports", &query, ASK)?;
+            let more: Reports = self.ask("reports", &query)?;
             all.reports.extend(more.reports);
             all.missing.extend(more.missing);
             if more.left.len() >= query.nodes.len() {
@@ -159,6 +162,20 @@ impl Cluster {
             all.left = more.left;
         }
         Ok(all)
+    }
+
+    /// Asks the master that leads, on whichever host it is.
+    fn ask<T: Serialize, R: DeserializeOwned>(&self, what: &str, with: &T) -> Result<R, String> {
+        let Some(hosts) = self.hosts() else { return ask_master(&self.deploy, what, with, ASK) };
+        let mut answers = hosts.deploys().map(|deploy| ask_master(deploy, what, with, ASK));
+        let first = answers.next().ok_or("there is no master")?;
+        first.or_else(|why| answers.find(Result::is_ok).unwrap_or(Err(why)))
+    }
+
+    /// How many nodes are members when all are well: a master that stands by is not.
+    pub(crate) fn members(&self) -> usize {
+        let masters = self.deploy.nodes.iter().filter(|node| node.role == Role::Master).count();
+        self.deploy.nodes.len() + 1 - masters
     }
 
     /// The counters of lives that have ended, and were not killed.

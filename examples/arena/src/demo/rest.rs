@@ -4,7 +4,7 @@ use super::account::{Books, Counts};
 use super::cluster::Cluster;
 use super::watch::Watch;
 use chappe::control_tool::Reports;
-use chappe::{NodeId, Reason, Report, Row};
+use chappe::{NodeId, Reason, Report, Role, Row};
 use std::collections::BTreeSet;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -27,7 +27,7 @@ pub(crate) fn books(cluster: &Cluster, watch: &Watch) -> Result<(Books, Vec<Stri
     let (mut before, mut still) = (None, 0);
     loop {
         let mut reports = cluster.reports()?;
-        let is_complete = reports.missing.is_empty() && reports.reports.len() == cluster.deploy.nodes.len();
+        let is_complete = reports.missing.is_empty() && reports.reports.len() == cluster.members();
         let now = moving(&reports);
         let is_still = is_complete && before.as_ref() == Some(&now) && !waits(cluster, &reports);
         still = if is_still { still + 1 } else { 0 };
@@ -86,7 +86,8 @@ fn moving(reports: &Reports) -> Moving {
 /// Whether anything waits at a node. The master's own report is made while it asks for the others': something
 /// always waits there.
 fn waits(cluster: &Cluster, reports: &Reports) -> bool {
-    let others = reports.reports.iter().filter(|report| report.node.0 != cluster.deploy.master().id);
+    let is_master = |id: i64| cluster.deploy.node(id).is_some_and(|node| node.role == Role::Master);
+    let others = reports.reports.iter().filter(|report| !is_master(report.node.0));
     others
         .flat_map(|report| ["pending_requests", "queued_bytes"].map(|name| report.named.get(name)))
         .any(|count| count.is_some_and(|count| *count > 0))
