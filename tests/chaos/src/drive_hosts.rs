@@ -22,7 +22,7 @@ const LEAST: (u64, u64) = (100, 20);
 /// Transfers between servers that a run needs to count.
 const CROSSED: (i64, i64) = (1000, 100);
 /// What a short run does; the arena's does the rest.
-const SHORT: [Fault; 4] = [Fault::CutLong, Fault::PostgresKilled, Fault::Drain, Fault::Master];
+const SHORT: [Fault; 3] = [Fault::CutLeader, Fault::PostgresKilled, Fault::Drain];
 
 /// Players give each other money on three hosts, with a NATS and a PostgreSQL between them; each thing that can go wrong
 /// goes wrong, and then every coin is counted

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 /// Events that must come to bots between two faults.
 const LEAST: u64 = 500;
 /// What a short run does; that of the players who give each other money does the rest.
-const SHORT: [Fault; 5] = [Fault::Nats, Fault::CutShort, Fault::Freeze, Fault::PostgresStopped, Fault::Roll];
+const SHORT: [Fault; 6] =
+    [Fault::Nats, Fault::CutShort, Fault::Freeze, Fault::PostgresStopped, Fault::Roll, Fault::Master];
 /// Between two lines about how it goes.
 const SHOW: Duration = Duration::from_secs(5);
 
