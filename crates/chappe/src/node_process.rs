@@ -91,6 +91,9 @@ pub(crate) fn run(
                     }
                 }
             };
+            if leader.is_some() && deploy.has_two_masters() {
+                read_anew(app, deploy, &node);
+            }
             let (leads, http) = leader.map_or((None, None), |mut leader| {
                 let http = leader.http.take();
                 (Some(leader), http)
@@ -138,6 +141,12 @@ pub(crate) fn run(
         true => CommandError::Mod(error),
         false => CommandError::Node(error),
     })
+}
+
+/// Takes in how the file has changed while this master stood by (`chappe apply`). One that is wrong now, is no news.
+fn read_anew(app: &App, deploy: &Deploy, node: &Node) {
+    let declared = Deploy::load(&deploy.path).ok().and_then(|(now, _)| declare(app, &now).ok());
+    declared.into_iter().for_each(|declared| node.declare(declared));
 }
 
 /// What `deploy` declares, with the modules that mods declare.
