@@ -94,5 +94,7 @@ mod tests {
         };
     }
 
-    short_runs! { frame envelope greeting value skip sanitize json client_frame proxy_frame deploy }
+    short_runs! {
+        frame envelope greeting value skip sanitize json client_frame proxy_frame deploy key_set login_token
+    }
 }
