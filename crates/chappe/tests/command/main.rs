@@ -6,7 +6,7 @@ mod check;
 mod engines;
 mod masters;
 #[path = "../../../link/tests/server/mod.rs"]
-#[allow(missing_docs, reason = "other tests document what they share")]
+#[allow(dead_code, missing_docs, reason = "other tests use the rest")]
 mod nats;
 #[path = "../../../store/tests/stores/server.rs"]
 #[allow(dead_code, clippy::unwrap_used, reason = "other tests use the rest")]
