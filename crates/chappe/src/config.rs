@@ -4,7 +4,10 @@ use chappe_deploy::{Deploy, NodeEntry};
 use chappe_node::{Config, Declared, Limits, Timing};
 use chappe_wire::NodeId;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// In nanoseconds, as lives are counted.
+const HOUR: u64 = 3_600_000_000_000;
 
 /// The settings of the node that `entry` of `deploy` describes, as a new life of it.
 pub(crate) fn node_config(deploy: &Deploy, entry: &NodeEntry) -> Config {
@@ -46,12 +49,27 @@ pub(crate) fn notify_options(deploy: &Deploy) -> chappe_notify::Options {
 /// The number of a new life of a node: larger than that of every life before it on this machine, also when the clock
 /// was set back meanwhile; others would take the new life for an old one.
 fn new_life(run_dir: &Path, id: i64) -> u64 {
-    let path = run_dir.join(format!("{id}.life"));
-    let last = fs::read_to_string(&path).ok().and_then(|text| text.trim().parse::<u64>().ok());
+    let (path, last) = last_life(run_dir, id);
     let life = Config::new_incarnation().max(last.map_or(0, |last| last.saturating_add(1)));
     // Where it cannot be kept, the clock has to do.
     let _ = fs::write(&path, life.to_string());
     life
+}
+
+/// After a life that was refused because a later one had been there: the node ran on a machine whose clock is ahead of this
+/// one's, or this one's was set back. The next life's number goes ahead of the clock by an hour, then by twice as much each
+/// time, so that a difference of days is made up in a few tries.
+pub(crate) fn leap(run_dir: &Path, id: i64) {
+    let (path, last) = last_life(run_dir, id);
+    let clock = Config::new_incarnation();
+    let ahead = last.map_or(0, |last| last.saturating_sub(clock));
+    let _ = fs::write(path, clock.saturating_add(ahead.saturating_mul(2).max(HOUR)).to_string());
+}
+
+fn last_life(run_dir: &Path, id: i64) -> (PathBuf, Option<u64>) {
+    let path = run_dir.join(format!("{id}.life"));
+    let last = fs::read_to_string(&path).ok().and_then(|text| text.trim().parse::<u64>().ok());
+    (path, last)
 }
 
 /// What deploy.json declares.
@@ -89,5 +107,17 @@ mod tests {
         fs::write(dir.path().join("7.life"), ahead.to_string()).unwrap();
         assert_eq!(new_life(dir.path(), 7), ahead + 1);
         assert!(new_life(dir.path(), 8) < ahead, "another node has a count of its own");
+    }
+
+    #[test]
+    fn a_node_from_a_machine_whose_clock_is_days_ahead_never_comes_up_here() {
+        let dir = tempfile::tempdir().unwrap();
+        let there = Config::new_incarnation() + 3 * 24 * HOUR;
+        let mut tries = 0;
+        while new_life(dir.path(), 7) <= there {
+            leap(dir.path(), 7);
+            tries += 1;
+        }
+        assert_eq!(tries, 8, "1, 2, 4, ... 128 hours");
     }
 }

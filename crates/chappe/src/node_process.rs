@@ -125,6 +125,9 @@ pub(crate) fn run(
             };
             last_report::leave(&node);
             wants_restart.set(node.wants_restart());
+            if matches!(ended, Err(NodeError::Evicted { .. })) && !node.has_been_member() {
+                config::leap(&deploy.run_dir(), entry.id);
+            }
             ended
         })
     };

@@ -158,7 +158,7 @@ impl Inner {
     }
 
     /// Whether it has been a member: it knows others.
-    fn was_joined(&self) -> bool {
+    pub(crate) fn was_joined(&self) -> bool {
         self.view.borrow().members().next().is_some()
     }
 

@@ -239,6 +239,11 @@ impl Node {
         read(&self.0.view.borrow())
     }
 
+    /// Whether this life has ever joined its cluster.
+    pub fn has_been_member(&self) -> bool {
+        self.0.was_joined()
+    }
+
     /// Calls `handler` for every change of the membership view, after it is in force.
     pub fn on_view(&self, handler: impl Fn(&chappe_route::Changed) + 'static) {
         self.0.on_view.borrow_mut().push(Rc::new(handler));

@@ -271,3 +271,19 @@ fn a_drained_node_is_started_again_against_the_operators_will() {
     let (code, found) = cluster.ask("drain", &["1"]);
     assert_eq!((code, &found["reason"]), (Some(1), &"WrongRole".into()), "{found}");
 }
+
+#[test]
+fn a_node_that_ran_where_the_clock_is_hours_ahead_is_refused_for_ever() {
+    let cluster = Cluster::small();
+    let mut up = cluster.up(&[]);
+    up.event("ready");
+    let ahead = std::time::SystemTime::now() + std::time::Duration::from_secs(5 * 3600);
+    let ahead = ahead.duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_nanos();
+    std::fs::write(cluster.run_dir().join("20.life"), ahead.to_string()).expect("written");
+    cluster.process(20).signal(Signal::SIGKILL);
+    assert_eq!(up.event("node_ready")["node"], 20);
+    // The next life is on another machine: it knows nothing of that one, and its clock shows less.
+    std::fs::remove_file(cluster.run_dir().join("20.life")).expect("removed");
+    cluster.process(20).signal(Signal::SIGKILL);
+    assert_eq!(up.event("node_ready")["node"], 20);
+}

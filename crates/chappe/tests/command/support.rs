@@ -93,6 +93,12 @@ impl Cluster {
         Up { child, lines, seen: Vec::new() }
     }
 
+    /// Where its sockets are, once it has started.
+    pub(crate) fn run_dir(&self) -> PathBuf {
+        let mut found = subdirs(self.dir.path()).into_iter().flat_map(|dir| subdirs(&dir));
+        found.find(|dir| dir.join("1.lock").exists()).expect("a master's lock")
+    }
+
     /// The process of a node, as its lock says.
     pub(crate) fn process(&self, node: i64) -> Process {
         let found = subdirs(self.dir.path()).into_iter().flat_map(|dir| subdirs(&dir));
