@@ -8,6 +8,8 @@ use chappe_tests::money::cluster::{Cluster, GAME1, Plan, run_with};
 use chappe_wire::{Value, value};
 use std::cell::Cell;
 use std::rc::Rc;
+use std::time::Duration;
+use tokio::time::sleep;
 
 fn with(more: impl Fn(&Server) + 'static, test: impl AsyncFnOnce(Rc<Cluster>)) {
     let plan = Plan { more: Some(Rc::new(more)), ..Plan::new(5) };
@@ -75,5 +77,44 @@ fn pushes_vanish_with_a_response_that_cannot_be_sent() {
         let pushes = told.field("serverNotify").unwrap().clone();
         assert_eq!(pushes, value!([{"n": 1}, {"n": 2}]));
         assert!(cluster.told_of(1, "edge.huge").is_empty());
+    });
+}
+
+#[test]
+fn a_login_that_is_given_up_while_the_record_is_let_go_bars_every_later_one() {
+    let more = |server: &Server| {
+        let sender = server.clone();
+        let module = Module::new("edge")
+            .attributes(Attributes::new(1).default("n", 0))
+            .request("send", move |_: Player, _| {
+                let server = sender.clone();
+                async move {
+                    server.notify(2, value!({"_type": "edge.slow", "_durable": true}))?;
+                    Ok(value!({}))
+                }
+            })
+            .handler("slow", async |player: Player, _| {
+                sleep(Duration::from_secs(2)).await;
+                player.add("n", 1)?;
+                Ok(())
+            });
+        server.register(module).unwrap();
+    };
+    with(more, async |cluster| {
+        cluster.till().log_in(2, Some(GAME1)).await.unwrap();
+        cluster.till().log_out(2).await;
+        ask(&cluster, "edge.send").await;
+        sleep(Duration::from_millis(500)).await;
+        // The handler has the record of the offline player, so the login waits for it; the second one takes its place.
+        let till = cluster.till();
+        let again = async {
+            sleep(Duration::from_millis(200)).await;
+            till.log_in(2, Some(GAME1)).await
+        };
+        let (first, second) = tokio::join!(till.log_in(2, Some(GAME1)), again);
+        assert!(first.is_err(), "a newer one has come");
+        assert_eq!(second.map_err(|failure| failure.to_string()), Ok(GAME1));
+        cluster.decided().await;
+        assert_eq!(cluster.stored(2, "n").await, Some(1), "what was begun is done");
     });
 }

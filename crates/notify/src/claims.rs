@@ -40,7 +40,15 @@ impl Server {
             match wait {
                 Some(None) if is_claimed => return Ok(()),
                 // It is here for a notification: claimed anew, it comes with what has waited for a login.
-                Some(None) => self.leave(uid).await,
+                Some(None) => {
+                    let (server, (told, left)) = (self.clone(), oneshot::channel());
+                    // Begun, it is done to its end, also when whoever waits has gone: nobody else would let go of it.
+                    self.0.node.spawn(async move {
+                        server.leave(uid).await;
+                        let _ = told.send(());
+                    });
+                    drop(left.await);
+                }
                 // Looked at again when another claim has ended, or the record has gone.
                 Some(Some(changed)) => drop(changed.await),
                 None => {
@@ -90,7 +98,7 @@ impl Server {
     }
 
     /// Whether it is still that claim which is waited for.
-    fn is_awaited(&self, uid: u64, number: u64) -> bool {
+    pub(crate) fn is_awaited(&self, uid: u64, number: u64) -> bool {
         self.0.records.borrow().get(&uid).is_some_and(|held| held.claim == number)
     }
 

@@ -43,13 +43,16 @@ impl Server {
 
     /// The player has left: what was begun is done first, and becomes durable.
     pub(crate) async fn leave(&self, uid: u64) {
-        let quiet = match self.0.records.borrow_mut().get_mut(&uid) {
-            Some(held) => held.let_go(true),
+        let (quiet, number) = match self.0.records.borrow_mut().get_mut(&uid) {
+            Some(held) => (held.let_go(true), held.claim),
             None => return,
         };
         self.pump(uid);
         let _ = timeout(LEAVE, quiet).await;
-        self.drop_record(uid, true, "the player has left");
+        // Somebody else may have let go of it, and it may have been claimed anew.
+        if self.is_awaited(uid, number) {
+            self.drop_record(uid, true, "the player has left");
+        }
     }
 
     /// `$notify release`: the master wants the record for another server.
