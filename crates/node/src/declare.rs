@@ -2,7 +2,6 @@
 
 use crate::control::Declare;
 use crate::node::Node;
-use chappe_wire::NodeId;
 use std::rc::Rc;
 
 /// Hears what is declared anew.
@@ -25,10 +24,5 @@ impl Node {
     pub fn on_declare(&self, hook: impl Fn(&Declare) + 'static) {
         let before = self.0.on_declare.borrow_mut().replace(Rc::new(hook));
         drop(before);
-    }
-
-    /// Whether deploy.json has a node of that id.
-    pub fn is_declared(&self, id: NodeId) -> bool {
-        self.with_view(|view| view.declared().nodes.iter().any(|(node, ..)| *node == id))
     }
 }

@@ -150,8 +150,9 @@ impl Proxy {
         }
     }
 
-    /// A lobby for the player of a lost server. Where there is none at the moment (the only lobby restarts, or the
-    /// master does), waits for one as long as it would for a client. `None`: the session has ended meanwhile.
+    /// A lobby for the player of a server that was lost, or did not take them. Where there is none at the moment (the
+    /// only lobby restarts, or the master does), waits for one as long as it would for a client. `None`: the session
+    /// has ended meanwhile.
     async fn refuge(&self, shared: &SharedSession, lost: NodeId) -> Result<Option<NodeId>, Failure> {
         let epoch = shared.borrow().epoch;
         let deadline = Instant::now() + self.options().resume;
