@@ -122,7 +122,7 @@ fn on(
         log.display()
     ));
     let (watch, end) = Watch::new();
-    let players = Players::start(&cluster)?;
+    let players = Players::start(&cluster, &watch)?;
     if players.count() > 0 {
         let nodes: Vec<String> = cluster.python_nodes().map(|node| node.to_string()).collect();
         let (nodes, players) = (nodes.join(" and "), players.count());
@@ -136,7 +136,7 @@ fn on(
     for thread in bots {
         thread.join().map_err(|_| "a thread of bots panicked".to_owned())?;
     }
-    let mut faults = players.end(&watch);
+    let mut faults = players.end();
     say("       all bots have logged out");
     faults.extend(harmed());
     let (books, wrong) = rest::books(&cluster, &watch)?;

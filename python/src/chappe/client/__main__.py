@@ -15,8 +15,6 @@ from chappe import _core, logs, mods
 from chappe.client.bot import Bot
 
 CLOSED, NOT_LOADED, UNREACHABLE = 1, 2, 5
-LAST = 2.0
-"""Seconds of silence after which nothing is on its way any more."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -41,11 +39,24 @@ def main(arguments: Sequence[str]) -> int:
         to = out if is_json or event not in ("failed", "closed") else sys.stderr
         print(json.dumps({"event": event, **fields}, ensure_ascii=False) if is_json else text, file=to, flush=True)
 
+    bot: Bot | None = None
+    is_to_leave = False
+
+    def asked_to_leave(number: int, frame: object) -> None:
+        nonlocal is_to_leave
+        signal.signal(number, lambda number, frame: os._exit(128 + number))  # a second one ends it at once
+        is_to_leave = True
+        if bot is not None:
+            bot.stop()
+
     logs.start()
     for directory in options.mods:
         if not directory.is_dir():
             say("failed", f"{directory}: no such directory", code=NOT_LOADED, message=f"{directory}: no such directory")
             return NOT_LOADED
+    # Before the login: a session that has begun is always logged out, and its counts are told.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, asked_to_leave)
     try:
         core = _core.Client(
             options.url,
@@ -60,14 +71,14 @@ def main(arguments: Sequence[str]) -> int:
         text = f"the proxy of the cluster `{options.cluster}` at {options.url}: {error}"
         say("failed", text, code=UNREACHABLE, message=text)
         return UNREACHABLE
-    bot = Bot(core)
 
-    def asked_to_leave(number: int, frame: object) -> None:
-        signal.signal(number, lambda number, frame: os._exit(128 + number))  # a second one ends it at once
+    def reconnected(resumed: bool) -> None:
+        how = "its session goes on" if resumed else "its session is a new one"
+        say("reconnected", f"player {core.uid} is connected again: {how}", uid=core.uid, resumed=resumed)
+
+    bot = Bot(core, reconnected)
+    if is_to_leave:
         bot.stop()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, asked_to_leave)
     try:
         bot.install()
         bot.load([directory.resolve() for directory in options.mods])
@@ -79,8 +90,6 @@ def main(arguments: Sequence[str]) -> int:
     say("ready", f"player {core.uid} is on server {core.server_id}, through proxy {core.proxy_id}", **player)
     bot.run()
     bot.leave()
-    while core.next_event(LAST) is not None:
-        pass  # what was on its way counts as well
     counts = core.counts()
     if bot.closed is None:
         say("ended", f"player {core.uid} has logged out", uid=core.uid, counts=counts)

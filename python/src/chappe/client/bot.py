@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +23,19 @@ ENGINE = ("Minecraft", "Engine")
 """The namespace and the system name of what the client's game raises itself."""
 STARTED = ("LoadClientAddonScriptsAfter", "UiInitFinished")
 """What a game raises when its mods are loaded and its screen stands; mods wait for it before they send."""
+LAST = 2.0
+"""Seconds of silence after which nothing is on its way any more."""
 ON_SERVER = "OnLocalPlayerStopLoading"
 """What a game raises, with the playerId, when the player stands on a server: after the login and after each move."""
 
 
 class Bot(BaseRuntime):
-    """A player whose client runs mods. ``core`` is logged in; `run` is to be called on the main thread."""
+    """A player whose client runs mods. ``core`` is logged in; `run` is to be called on the main thread. ``reconnected``
+    is told of each new socket, and whether the session went on there."""
 
     half = "behavior_packs"
 
-    def __init__(self, core: _core.Client) -> None:
+    def __init__(self, core: _core.Client, reconnected: Callable[[bool], object]) -> None:
         self.core = core
         self.ground: Ground = Ground(core)
         super().__init__(self.ground, "Client", lambda player, event, data: None)
@@ -40,6 +45,7 @@ class Bot(BaseRuntime):
         """What `chappe.snipe.client` stands for in this client."""
         self.closed: tuple[str, str] | None = None
         """Why the session is over (the stable code, and a text); None while it is not, and when it was to end."""
+        self._reconnected = reconnected
         self._is_stopped = False
 
     def install(self) -> None:
@@ -70,7 +76,12 @@ class Bot(BaseRuntime):
         """The end: what is marked DestroyClient runs, then each system's Destroy, then the logout."""
         super().leave()
         if self.closed is None:
-            self.core.logout()
+            with contextlib.suppress(ConnectionError):  # the last event says the same
+                self.core.logout()
+        # What was on its way counts as well.
+        while (told := self.core.next_event(LAST)) is not None:
+            if told["kind"] == "closed" and told["reason"] != "Logout":
+                self.closed = (told["reason"], told["text"])
 
     def _hear(self, told: dict[str, Any]) -> None:
         kind = told["kind"]
@@ -90,7 +101,7 @@ class Bot(BaseRuntime):
         elif kind == "dropped":
             log.warning("client %s: a message was dropped: %s: %s", self.core.uid, told["reason"], told["text"])
         elif kind == "reconnected":
-            log.info("client %s: connected again, %s", self.core.uid, "resumed" if told["resumed"] else "anew")
+            self._reconnected(told["resumed"])
         elif kind == "closed":
             self.closed = (told["reason"], told["text"])
 
