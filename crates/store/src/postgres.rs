@@ -28,6 +28,7 @@ use std::error::Error;
 use std::time::Duration;
 use target::Target;
 use tokio::runtime::Runtime;
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// What a look from outside may take.
 const SURVEY: Duration = Duration::from_secs(6);
@@ -69,40 +70,48 @@ impl PostgresStore {
         Target::parse(url)?.ready().map(drop)
     }
 
-    /// Runs `task` on the session, within [`PATIENCE`]. A session that is lost or late is given up.
+    /// Runs `task` on the session, within [`PATIENCE`]. A session that is lost or late is given up. Where one that was kept
+    /// turns out to be lost and nothing of `task` was done, it runs once more, on a new one: so nobody hears of a database
+    /// that was restarted meanwhile.
     fn on_session<T>(
         &mut self,
         late: fn(String) -> StoreError,
-        task: impl AsyncFnOnce(&mut Session) -> Result<T, StoreError>,
+        mut task: impl AsyncFnMut(&mut Session) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let (target, options) = (&self.target, &self.options);
-        let session = self.session.take();
-        let mut kept = None;
+        let kept = self.session.take().filter(|session| !session.is_closed());
+        let mut now = None;
         let ran = self.runtime.block_on(async {
-            let connecting = async {
-                match session.filter(|session| !session.is_closed()) {
-                    Some(session) => Ok(session),
-                    None => connect::open(target, options).await.map_err(still_lost),
+            let until = Instant::now() + PATIENCE;
+            let silent = || format!("{} does not answer", target.place);
+            if let Some(session) = kept {
+                let session = now.insert(session);
+                let ran = timeout_at(until, task(session)).await.unwrap_or_else(|_| {
+                    session.give_up();
+                    Err(late(silent()))
+                });
+                // It says that nothing was done; of a commit whose answer was lost it is not said.
+                let is_undone = matches!(ran, Err(StoreError::StoreUnavailable(_)));
+                if !is_undone || timeout_at(until, session.is_open()).await.unwrap_or(true) {
+                    return ran;
                 }
-            };
-            let lost = |_| StoreError::StoreUnavailable(format!("{} does not answer", target.place));
-            let mut session =
-                tokio::time::timeout(PATIENCE, connecting).await.unwrap_or_else(|late| Err(lost(late)))?;
-            let ran = tokio::time::timeout(PATIENCE, task(&mut session)).await;
-            let ran = ran.unwrap_or_else(|_| {
+                now = None;
+            }
+            let session = timeout_at(until, connect::open(target, options)).await;
+            let session = session.map_err(|_| StoreError::StoreUnavailable(silent()))?;
+            let session = now.insert(session.map_err(still_lost)?);
+            timeout(PATIENCE, task(session)).await.unwrap_or_else(|_| {
                 session.give_up();
-                Err(late(format!("{} does not answer", target.place)))
-            });
-            kept = (!session.is_closed()).then_some(session);
-            ran
+                Err(late(silent()))
+            })
         });
-        self.session = kept;
+        self.session = now.filter(|session| !session.is_closed());
         ran
     }
 
     fn read<T>(
         &mut self,
-        task: impl AsyncFnOnce(&mut Session) -> Result<T, StoreError>,
+        task: impl AsyncFnMut(&mut Session) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         self.on_session(StoreError::StoreUnavailable, task)
     }
@@ -113,7 +122,7 @@ pub(crate) fn survey(url: &str) -> Result<Survey, StoreError> {
     let target = Target::parse(url)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| StoreError::StoreUnavailable(error.to_string()))?;
-    let looking = async { tokio::time::timeout(SURVEY, connect::survey(&target)).await };
+    let looking = async { timeout(SURVEY, connect::survey(&target)).await };
     let late = || StoreError::StoreUnavailable(format!("{} does not answer", target.place));
     runtime.block_on(looking).unwrap_or_else(|_| Err(late()))
 }

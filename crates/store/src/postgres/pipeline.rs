@@ -1,6 +1,7 @@
 //! A session, and statements sent one after another without waiting for each answer.
 
 use crate::StoreError;
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -29,19 +30,31 @@ pub(super) struct Session {
     client: Client,
     connection: JoinHandle<()>,
     prepared: HashMap<String, Statement>,
+    is_given_up: Cell<bool>,
 }
 
 impl Session {
     pub(super) fn new(client: Client, connection: JoinHandle<()>) -> Session {
-        Session { client, connection, prepared: HashMap::new() }
+        Session { client, connection, prepared: HashMap::new(), is_given_up: Cell::default() }
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.client.is_closed() || self.connection.is_finished()
+        // The connection's end is seen only when it runs, which it does within a call.
+        self.is_given_up.get() || self.client.is_closed() || self.connection.is_finished()
+    }
+
+    /// Asks whether it is there; one that is not is given up.
+    pub(super) async fn is_open(&self) -> bool {
+        let is_open = !self.is_closed() && self.client.batch_execute("").await.is_ok();
+        if !is_open {
+            self.give_up();
+        }
+        is_open
     }
 
     /// Closes the connection, whatever is under way on it.
     pub(super) fn give_up(&self) {
+        self.is_given_up.set(true);
         self.connection.abort();
     }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
 mod alike;
+mod half_open;
 mod place;
 mod postgres;
 mod rows;
