@@ -5,7 +5,7 @@ use chappe_client::{Client, Login};
 use chappe_link::local::LocalLink;
 use chappe_link::memory::MemoryLink;
 use chappe_link::nats::{NatsLink, NatsOptions};
-use chappe_link::{Dialing, Link, ListenError, Listener};
+use chappe_link::{Dialing, Link, ListenError, Listener, Spread};
 use chappe_master::Master;
 use chappe_node::{Beats, Config, Declared, Event, Node, State};
 use chappe_proxy::{Proxy, ProxyOptions};
@@ -31,9 +31,13 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// What was heard: from whom, and the data.
 pub type Heard = Rc<RefCell<Vec<(NodeId, Value)>>>;
 
+/// Any link.
+type Any = Arc<dyn Link + Send + Sync>;
+
 /// A cluster: its nodes, by id.
 pub struct World {
-    link: Arc<dyn Link + Send + Sync>,
+    /// The link of each node.
+    links: Box<dyn Fn(i64) -> Any>,
     declared: Declared,
     /// What waits for one peer at most, in bytes.
     queue_bytes: usize,
@@ -86,6 +90,10 @@ impl Link for Served {
         self.link.listen(me)
     }
 
+    fn spread(&self) -> Option<&dyn Spread> {
+        self.link.spread()
+    }
+
     fn dial(&self, to: NodeId) -> Dialing {
         self.link.dial(to)
     }
@@ -114,10 +122,22 @@ impl World {
         declared: &[(i64, Role, &str)],
         up: impl Fn(i64) -> bool,
     ) -> Result<World, String> {
+        World::with_links(move |_| link.clone(), declared, up).await
+    }
+
+    /// As [`World::new`], with a link for each node by its id: nodes of one machine share one, say.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn with_links(
+        links: impl Fn(i64) -> Arc<dyn Link + Send + Sync> + 'static,
+        declared: &[(i64, Role, &str)],
+        up: impl Fn(i64) -> bool,
+    ) -> Result<World, String> {
         let nodes = declared.iter().map(|(id, role, name)| (NodeId(*id), *role, (*name).to_owned()));
         let declared = Declared { nodes: nodes.collect(), modules: vec!["control".into()] };
         let mut world = World {
-            link,
+            links: Box::new(links),
             declared: declared.clone(),
             queue_bytes: 256 << 10,
             nodes: BTreeMap::new(),
@@ -141,7 +161,11 @@ impl World {
         Ok(world)
     }
 
-    async fn start(&mut self, id: NodeId, role: Role, name: &str) -> Result<(), String> {
+    /// Starts a node, or another life of one that was [killed](World::kill).
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn start(&mut self, id: NodeId, role: Role, name: &str) -> Result<(), String> {
         let mut config = Config::new("conformance", id, role, name);
         config.master = NodeId(1);
         config.incarnation = Config::new_incarnation();
@@ -157,7 +181,7 @@ impl World {
             let at = listener.local_addr().map_err(|error| error.to_string())?;
             self.url = format!("ws://{at}");
         }
-        let (running, link) = (node.clone(), self.link.clone());
+        let (running, link) = (node.clone(), (self.links)(id.0));
         let master = Rc::new(RefCell::new(None));
         let slot = master.clone();
         set.spawn_local(async move {

@@ -10,8 +10,10 @@ pub mod local;
 pub mod memory;
 pub mod nats;
 pub mod nearest;
+mod spread;
 
 pub use buffer::Buffer;
+pub use spread::{Group, Hearing, Opening, Publication, Spread, Subscribing};
 
 use chappe_wire::NodeId;
 use std::future::Future;
@@ -37,6 +39,11 @@ pub trait Link {
     /// What the link counts, each by a name that begins with the link's; none by default.
     fn counters(&self) -> Vec<(&'static str, u64)> {
         Vec::new()
+    }
+
+    /// How it publishes to many nodes at once, where it can.
+    fn spread(&self) -> Option<&dyn Spread> {
+        None
     }
 
     /// Connects to the node `to`. Fails with [`io::ErrorKind::NotFound`] or
@@ -67,6 +74,11 @@ pub trait Conn {
 
     /// Says that nothing more will be written. What was handed over before still arrives.
     fn close(&self);
+
+    /// Whether what the link publishes to many ([`Link::spread`]) can reach the other side, and comes from there.
+    fn is_spread_to(&self) -> bool {
+        false
+    }
 
     /// Whether both ends are of this process, so that neither has anything to prove to the other.
     fn is_within_process(&self) -> bool {

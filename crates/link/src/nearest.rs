@@ -1,7 +1,7 @@
 //! Two links as one: each peer is reached by the nearer link if it is there, else by the farther one. Which it is stands
 //! in the deployment, so it never changes while a peer's life lasts, and order holds.
 
-use crate::{Conn, Dialing, Link, ListenError, Listener};
+use crate::{Conn, Dialing, Link, ListenError, Listener, Spread};
 use chappe_wire::NodeId;
 use std::io;
 use std::sync::Arc;
@@ -37,6 +37,10 @@ impl Link for NearestLink {
 
     fn counters(&self) -> Vec<(&'static str, u64)> {
         [self.near.counters(), self.far.counters()].concat()
+    }
+
+    fn spread(&self) -> Option<&dyn Spread> {
+        self.far.spread()
     }
 
     fn dial(&self, to: NodeId) -> Dialing {

@@ -60,6 +60,19 @@ impl MasterSystem {
         self.send(Row::MasterToServices, Address::Services, &self.topic(event), data)
     }
 
+    /// As [`MasterSystem::broadcast_to_service`], in no order with anything else: for many services on other machines, one publication
+    /// ([`chappe_node::Node::send_unordered`]).
+    ///
+    /// # Errors
+    /// As [`MasterSystem::broadcast_to_service`].
+    pub fn broadcast_to_service_unordered<T: Serialize + ?Sized>(
+        &self,
+        event: &str,
+        data: &T,
+    ) -> Result<Sent, SendError> {
+        self.send_unordered(Row::MasterToServices, Address::Services, &self.topic(event), data)
+    }
+
     /// Row 6, `NotifyToServiceNode`: an event for one service.
     ///
     /// # Errors

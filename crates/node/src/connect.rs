@@ -337,6 +337,7 @@ impl Inner {
             return;
         }
         self.stats.ended(peer.id, peer.incarnation, &peer.pair);
+        self.unordered.forget(peer);
         tracing::debug!(node = %self.config.id, peer = %peer.id, why, "a connection has ended");
         self.lose_requests(peer.id, peer.incarnation);
         self.told_lost(peer.id, peer.incarnation);

@@ -48,6 +48,23 @@ pub struct Pulse {
 /// `$node view` (one-way): the master tells what has changed.
 pub type View = ViewChange;
 
+/// `$node hear`: broadcasts that are sent `unordered` are about to be published to a group that the receiver is of. Answered with
+/// whether it hears them from now on; the stream's first number is 1.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Hear {
+    /// Their stream.
+    pub stream: u64,
+}
+
+/// `$node published` (one-way): so much was published, some seconds after the last of it.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct PublishedUpTo {
+    /// The stream.
+    pub stream: u64,
+    /// The last number.
+    pub seq: u64,
+}
+
 /// `$master declare`, from a tool, and `$node declare` (one-way), from the master: deploy.json has changed
 /// (`chappe apply`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

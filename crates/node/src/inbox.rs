@@ -175,6 +175,14 @@ impl Inner {
         }
     }
 
+    /// Takes in an event that came beside the connection with `peer`.
+    pub(crate) fn take_in_published(self: &Rc<Self>, peer: &Peer, envelope: Envelope<'_>) {
+        self.on_envelope(From { node: peer.id, incarnation: peer.incarnation, frame: None }, envelope);
+        if self.has_local() {
+            self.deliver_local();
+        }
+    }
+
     fn on_envelope(self: &Rc<Self>, from: From<'_>, envelope: Envelope<'_>) {
         let Envelope { meta, body, payload } = envelope;
         let is_starting = self.state.get() == State::Starting;

@@ -2,7 +2,7 @@
 //!
 //! Data flows one way: `connect` gets connections, `greet` lets them in, `inbox` turns bytes into frames, envelopes and calls of
 //! handlers, handlers send through `send`, `rpc` and `waiting`, and the end of each turn (`outbox`) writes to each
-//! peer, at once, all that the turn has produced; `gate` holds what handler runs send until they may speak. `members` is the node's place in the cluster, `leading` which of two masters rules in it, `players` who is
+//! peer, at once, all that the turn has produced; `gate` holds what handler runs send until they may speak; `unordered` publishes broadcasts to many at once. `members` is the node's place in the cluster, `leading` which of two masters rules in it, `players` who is
 //! on it, `passage` how they come and go where that takes time, `control` what the runtime's parts say to each other. [`system`] holds the calls that games use.
 
 /// The version of this program: what nodes tell the master.
@@ -41,6 +41,7 @@ mod send;
 mod stats;
 pub mod system;
 mod timers;
+mod unordered;
 mod waiting;
 
 pub use call::{Call, Responder};

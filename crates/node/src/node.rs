@@ -10,6 +10,7 @@ use crate::passage::Passage;
 use crate::peer::Peer;
 use crate::players::Players;
 use crate::rpc::{Methods, Waiter};
+use crate::unordered::Unordered;
 use crate::waiting::Waiting;
 use crate::{Config, Report, Stats};
 use chappe_link::Link;
@@ -62,6 +63,7 @@ pub(crate) struct Inner {
     pub(crate) pending: RefCell<Pending<Waiter>>,
     pub(crate) waiting: RefCell<Waiting>,
     pub(crate) gate: Gate,
+    pub(crate) unordered: Unordered,
     pub(crate) on_push: RefCell<Option<PushHandler>>,
     pub(crate) on_view: RefCell<Vec<ViewHook>>,
     /// How many turns the loop has made; what the heartbeat thread tells the master.
@@ -138,6 +140,7 @@ impl Node {
             pending: RefCell::default(),
             waiting: RefCell::default(),
             gate: Gate::default(),
+            unordered: Unordered::default(),
             on_push: RefCell::default(),
             on_view: RefCell::default(),
             progress: Arc::default(),

@@ -109,6 +109,16 @@ impl Peer {
         self.closed.get()
     }
 
+    /// Which connection it is: no other has the same.
+    pub(crate) fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// Whether it is connected by what can publish to many ([`chappe_link::Spread`]).
+    pub(crate) fn is_spread_to(&self) -> bool {
+        self.conn.borrow().as_ref().is_some_and(|conn| conn.is_spread_to())
+    }
+
     /// Bytes that wait.
     pub(crate) fn queued(&self) -> usize {
         self.out.borrow().len()

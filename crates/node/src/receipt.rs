@@ -17,6 +17,8 @@ pub struct Sent {
     pub(crate) node: Node,
     pub(crate) to: SmallVec<[(NodeId, Ticket); 2]>,
     pub(crate) missing: Vec<NoRoute>,
+    /// The nodes that it was published to at once ([`Node::send_unordered`]).
+    pub(crate) published: Vec<NodeId>,
     /// For a held message: where it went, once it has left.
     pub(crate) held: Option<oneshot::Receiver<Sent>>,
 }
@@ -28,6 +30,8 @@ pub struct Receipt {
     pub reached: Vec<NodeId>,
     /// The nodes that were meant and do not have it, or are not known to: each with the reason.
     pub missing: Vec<(NodeId, Reason)>,
+    /// The nodes that it was published to at once ([`Node::send_unordered`]), of which none tells whether it has it.
+    pub published: Vec<NodeId>,
 }
 
 impl fmt::Display for Receipt {
@@ -37,7 +41,10 @@ impl fmt::Display for Receipt {
         for (at, (node, reason)) in self.missing.iter().enumerate() {
             write!(f, "{} {node}: {reason}", if at == 0 { "; missing" } else { "," })?;
         }
-        Ok(())
+        match self.published.len() {
+            0 => Ok(()),
+            count => write!(f, "; published to {count} more"),
+        }
     }
 }
 
@@ -50,12 +57,17 @@ impl fmt::Debug for Sent {
 impl Sent {
     /// Of a message that went nowhere so far.
     pub(crate) fn none(node: Node) -> Sent {
-        Sent { node, to: SmallVec::new(), missing: Vec::new(), held: None }
+        Sent { node, to: SmallVec::new(), missing: Vec::new(), published: Vec::new(), held: None }
     }
 
     /// How many nodes it was sent to.
     pub fn targets(&self) -> usize {
-        self.to.len()
+        self.to.len() + self.published.len()
+    }
+
+    /// How many of those nodes got it by one publication for them all ([`Node::send_unordered`]).
+    pub fn published(&self) -> usize {
+        self.published.len()
     }
 
     /// The nodes that were meant and did not get it, known at once.
@@ -83,17 +95,18 @@ impl Sent {
             };
             let Some(left) = left else {
                 missing.extend(sent.to.iter().map(|(id, _)| (*id, Reason::HandlerFailed)));
-                return Receipt { reached: Vec::new(), missing };
+                return Receipt { missing, ..Receipt::default() };
             };
             let receipt = left.settle().await.unwrap_or_default();
             missing.extend(receipt.missing);
-            Receipt { reached: receipt.reached, missing }
+            Receipt { reached: receipt.reached, missing, published: receipt.published }
         }
     }
 
     fn settle(self) -> oneshot::Receiver<Receipt> {
         let missing = self.missing.iter().filter_map(|at| at.node.map(|node| (node, at.reason)));
-        let receipt = Receipt { reached: Vec::new(), missing: missing.collect() };
+        let receipt =
+            Receipt { reached: Vec::new(), missing: missing.collect(), published: self.published.clone() };
         let (done, settled) = oneshot::channel();
         let open = Rc::new(RefCell::new(Open { left: self.to.len(), receipt, done: Some(done) }));
         open.borrow_mut().finish();

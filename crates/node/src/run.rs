@@ -228,6 +228,7 @@ impl Node {
             }
             let _ = call.respond(&());
         });
+        self.serve_unordered();
         if self.config().role.is_server() {
             self.serve_players();
         }

@@ -7,6 +7,7 @@ use crate::node::Node;
 use crate::peer::Ticket;
 use crate::receipt::Sent;
 use crate::{Event, OwnedEvent};
+use chappe_link::Group;
 use chappe_route::{Address, NoRoute};
 use chappe_wire::client::Names;
 use chappe_wire::{Body, Envelope, Meta, NodeId, PlayerId, PushTo, Reason, Role, Row};
@@ -87,7 +88,7 @@ impl Node {
             Address::Service(id) => (id, |role| role == Role::Service),
             Address::Proxy(id) => (id, |role| role == Role::Proxy),
             Address::Master | Address::ServersOfType(_) | Address::Services => {
-                return self.broadcast(row, address, topic, payload);
+                return self.broadcast(row, address, topic, payload, None);
             }
         };
         let node = &self.0;
@@ -107,6 +108,32 @@ impl Node {
         }
     }
 
+    /// As [`Node::send`] for a broadcast that need not be in order with anything, not even with itself: nodes on other machines
+    /// get it by one publication for all of them, where the link can do that (NATS; memory and local: as
+    /// [`Node::send`]). What is lost on the way is counted by those who should have it (`Lost`), and the sender is not told: in the receipt
+    /// they are [`crate::Receipt::published`]. In a handler run it is held, and leaves as an ordinary broadcast.
+    ///
+    /// # Errors
+    /// As [`Node::send`].
+    pub fn send_unordered<T: Serialize + ?Sized>(
+        &self,
+        row: Row,
+        address: Address<'_>,
+        topic: &[u8],
+        data: &T,
+    ) -> Result<Sent, SendError> {
+        let group = match address {
+            Address::ServersOfType(name) => Group::Servers(name.to_owned()),
+            Address::Services => Group::Services,
+            _ => return self.send(row, address, topic, data),
+        };
+        let sent = self.0.encode("data", data, |payload| {
+            self.check_size(row, payload)?;
+            self.broadcast(row, address, topic, payload, Some(group))
+        });
+        sent.map_err(|error| SendError::data(row, error))?
+    }
+
     /// Data that did not come through the encoder, which bounds it: beyond the limit the receiver would close the
     /// connection.
     fn check_size(&self, row: Row, payload: &[u8]) -> Result<(), SendError> {
@@ -122,7 +149,7 @@ impl Node {
     fn sent_to(&self, id: NodeId, ticket: Ticket) -> Sent {
         let mut to = SmallVec::new();
         to.push((id, ticket));
-        Sent { node: self.clone(), to, missing: Vec::new(), held: None }
+        Sent { to, ..Sent::none(self.clone()) }
     }
 
     /// Holds an event or a push for one node, if it could be sent now.
@@ -152,6 +179,7 @@ impl Node {
         address: Address<'_>,
         topic: &[u8],
         payload: &[u8],
+        unordered: Option<Group>,
     ) -> Result<Sent, SendError> {
         let node = &self.0;
         let (to, mut missing) = node.view.borrow().resolve(address);
@@ -170,8 +198,13 @@ impl Node {
         }
         let mut body = Vec::with_capacity(64 + topic.len() + payload.len());
         envelope.encode_into(&mut body);
-        let mut reached = SmallVec::new();
+        let stream = unordered.and_then(|group| node.publish(&group, &to, &body));
+        let (mut reached, mut published) = (SmallVec::new(), Vec::new());
         for id in to {
+            if stream.as_ref().is_some_and(|stream| stream.reaches(id)) {
+                published.push(id);
+                continue;
+            }
             let posted = if id == self.id() {
                 node.post_local(&envelope)
             } else {
@@ -187,7 +220,7 @@ impl Node {
         }
         match (address, missing.first()) {
             (Address::Master, Some(at)) => Err(SendError::route(row, "the master", at.reason)),
-            (_, None) if reached.is_empty() => {
+            (_, None) if reached.is_empty() && published.is_empty() => {
                 let to = match address {
                     Address::ServersOfType(name) => format!("servers of type {name:?}"),
                     _ => "services".to_owned(),
@@ -196,7 +229,7 @@ impl Node {
                 node.stats.dropped(row, Reason::NoRoute);
                 Err(SendError::route(row, to, Reason::NoRoute))
             }
-            _ => Ok(Sent { node: self.clone(), to: reached, missing, held: None }),
+            _ => Ok(Sent { node: self.clone(), to: reached, missing, published, held: None }),
         }
     }
 

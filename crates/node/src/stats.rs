@@ -125,7 +125,14 @@ impl Stats {
 
     /// Counts a message dropped.
     pub fn dropped(&self, row: Row, reason: Reason) {
-        *self.dropped.borrow_mut().entry((row, reason)).or_default() += 1;
+        self.dropped_many(row, reason, 1);
+    }
+
+    /// Counts several messages dropped.
+    pub fn dropped_many(&self, row: Row, reason: Reason, count: u64) {
+        let mut dropped = self.dropped.borrow_mut();
+        let total = dropped.entry((row, reason)).or_default();
+        *total = total.saturating_add(count);
     }
 
     /// Counts something that is no message of a row.

@@ -106,6 +106,8 @@ reasons! {
     NotLeading = 38,
     /// The master's term is over: a later one has begun.
     StaleTerm = 39,
+    /// A broadcast that was sent `unordered`, published to many at once, and did not come.
+    Lost = 40,
 }
 
 impl Reason {
@@ -151,6 +153,6 @@ mod tests {
         }
         assert_eq!(Reason::from_code(0), None);
         assert_eq!(Reason::DeadlineExceeded.code(), 4);
-        assert_eq!(Reason::ALL.len(), 39);
+        assert_eq!(Reason::ALL.len(), 40);
     }
 }

@@ -3,7 +3,8 @@
 use super::{Context, DeployFile};
 use crate::exit::CommandError;
 use chappe_deploy::{Deploy, Engine, EngineCredentials, NodeEntry};
-use chappe_link::nats::Permissions;
+use chappe_link::Group;
+use chappe_link::nats::{Permissions, Speaks};
 use chappe_wire::{NodeId, Role};
 use clap::ValueEnum;
 use serde_json::json;
@@ -61,19 +62,19 @@ fn users(deploy: &Deploy, per: Per) -> Vec<User> {
         Per::Host => entry.host.clone().unwrap_or_default(),
         Per::Node => entry.id.to_string(),
     };
-    let mut groups: Vec<(String, Vec<NodeId>)> = Vec::new();
+    let mut groups: Vec<(String, Vec<&NodeEntry>)> = Vec::new();
     for entry in &deploy.nodes {
         let key = key(entry);
         match groups.iter_mut().find(|(known, _)| *known == key) {
-            Some((_, nodes)) => nodes.push(NodeId(entry.id)),
-            None => groups.push((key, vec![NodeId(entry.id)])),
+            Some((_, nodes)) => nodes.push(entry),
+            None => groups.push((key, vec![entry])),
         }
     }
     let pattern = pattern(deploy, per);
     let name = |of: &str| pattern.replace(per.placeholder(), of);
-    let node_user = |(of, nodes): (String, Vec<NodeId>)| User {
+    let node_user = |(of, nodes): (String, Vec<&NodeEntry>)| User {
         name: name(&of),
-        may: Permissions::of_nodes(&deploy.cluster, &nodes),
+        may: may(&deploy.cluster, &nodes),
         of,
     };
     let masters = deploy.nodes.iter().filter(|entry| entry.role == Role::Master);
@@ -81,6 +82,27 @@ fn users(deploy: &Deploy, per: Per) -> Vec<User> {
     let of = Role::Tool.to_string();
     let tools = User { name: name(&of), of, may: Permissions::of_tools(&deploy.cluster, &masters) };
     groups.into_iter().map(node_user).chain([tools]).collect()
+}
+
+/// What a user for those nodes may do.
+fn may(cluster: &str, nodes: &[&NodeEntry]) -> Permissions {
+    let ids: Vec<NodeId> = nodes.iter().map(|entry| NodeId(entry.id)).collect();
+    let group = |entry: &&NodeEntry| match entry.role {
+        role if role.is_server() => Some(Group::Servers(entry.node_type.clone())),
+        Role::Service => Some(Group::Services),
+        _ => None,
+    };
+    let mut hears: Vec<Group> = Vec::new();
+    for group in nodes.iter().filter_map(group) {
+        if !hears.contains(&group) {
+            hears.push(group);
+        }
+    }
+    let speaks = Speaks {
+        to_services: nodes.iter().any(|entry| entry.role != Role::Proxy),
+        to_servers: nodes.iter().any(|entry| entry.role == Role::Service),
+    };
+    Permissions::of_nodes(cluster, &ids, &hears, speaks)
 }
 
 impl Per {

@@ -301,6 +301,10 @@ impl Conn for NatsConn {
         Poll::Pending
     }
 
+    fn is_spread_to(&self) -> bool {
+        true
+    }
+
     fn close(&self) {
         let mut state = lock(&self.0.state);
         state.pipe.end();

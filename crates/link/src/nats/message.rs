@@ -1,5 +1,6 @@
 //! The messages that connections over NATS are made of (protocol/nodes.md, "Over NATS"), and their subjects.
 
+use crate::Group;
 use async_nats::Subject;
 use bytes::Bytes;
 use chappe_wire::NodeId;
@@ -37,9 +38,11 @@ pub(super) enum Kind {
     Hold,
     /// Asks which cluster has this name; the data is the card of who asks, and of who answers.
     Who,
+    /// A publication to many: `ack` is its stream, `seq` its number there.
+    Spread,
 }
 
-const KINDS: [Kind; 12] = [
+const KINDS: [Kind; 13] = [
     Kind::Dial,
     Kind::Accept,
     Kind::Data,
@@ -52,6 +55,7 @@ const KINDS: [Kind; 12] = [
     Kind::Taken,
     Kind::Hold,
     Kind::Who,
+    Kind::Spread,
 ];
 
 /// A message without its data.
@@ -154,6 +158,19 @@ impl Subjects {
         format!("chappe.{}.who", self.cluster).into()
     }
 
+    /// Where a group hears what is published to all of it.
+    pub(super) fn group(&self, group: &Group) -> Subject {
+        format!("chappe.{}.{}", self.cluster, Subjects::group_end(group)).into()
+    }
+
+    /// What [`Subjects::group`] ends with.
+    pub(super) fn group_end(group: &Group) -> String {
+        match group {
+            Group::Servers(name) => format!("type.{}", token(name)),
+            Group::Services => "services".to_owned(),
+        }
+    }
+
     /// What the subjects of answers to this process's questions begin with.
     pub(super) fn inbox(&self) -> String {
         format!("chappe.{}.inbox.{}", self.cluster, self.endpoint)
@@ -227,7 +244,7 @@ mod tests {
             Head::decode(&bytes).map(|(head, _)| head)
         };
         assert_eq!(with(0, 9), Err(Unreadable::Version(9)));
-        assert_eq!((with(1, 0), with(1, 13)), (Err(Unreadable::Garbage), Err(Unreadable::Garbage)));
+        assert_eq!((with(1, 0), with(1, 14)), (Err(Unreadable::Garbage), Err(Unreadable::Garbage)));
     }
 
     #[test]

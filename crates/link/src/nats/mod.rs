@@ -20,15 +20,16 @@ mod options;
 mod permissions;
 mod pipe;
 mod probe;
+mod spread;
 mod stats;
 
 pub use identity::Identity;
 pub use options::{Credentials, NatsOptions, Tls};
-pub use permissions::Permissions;
+pub use permissions::{Permissions, Speaks};
 pub use probe::Probed;
 pub use stats::NatsStats;
 
-use crate::{Conn, Dialing, Link, ListenError, Listener};
+use crate::{Conn, Dialing, Link, ListenError, Listener, Spread};
 use chappe_wire::NodeId;
 use claim::NatsListener;
 use conn::NatsConn;
@@ -144,6 +145,10 @@ impl Link for NatsLink {
 
     fn counters(&self) -> Vec<(&'static str, u64)> {
         self.stats().named()
+    }
+
+    fn spread(&self) -> Option<&dyn Spread> {
+        Some(self)
     }
 
     /// Blocks until NATS has answered: some milliseconds, and half a minute at most.

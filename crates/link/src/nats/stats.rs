@@ -56,6 +56,8 @@ counters! {
     unreadable
     /// Times that a process of another cluster of our name was turned away.
     strangers
+    /// Publications to many nodes (`unordered` broadcasts) that were dropped because their node took them too slowly.
+    unordered_overruns
     /// 1 while the connection to NATS stands. It goes up and down.
     up
     /// Microseconds that the last probe took to the servers and back: measured every two seconds. It goes up and down.

@@ -124,6 +124,19 @@ impl ServerSystem {
         self.send(Row::NodeToServices, Address::Services, &self.topic(event), data)
     }
 
+    /// As [`ServerSystem::broadcast_to_service`], in no order with anything else: for many services on other machines, one publication
+    /// ([`Node::send_unordered`]).
+    ///
+    /// # Errors
+    /// As [`ServerSystem::broadcast_to_service`].
+    pub fn broadcast_to_service_unordered<T: Serialize + ?Sized>(
+        &self,
+        event: &str,
+        data: &T,
+    ) -> Result<Sent, SendError> {
+        self.send_unordered(Row::NodeToServices, Address::Services, &self.topic(event), data)
+    }
+
     /// Row 11, `NotifyToServiceNode`: an event for one service.
     ///
     /// # Errors

@@ -46,6 +46,20 @@ impl ServiceSystem {
         self.send(Row::ServiceToType, Address::ServersOfType(server_type), &self.topic(event), data)
     }
 
+    /// As [`ServiceSystem::broadcast_to_server_by_type`], in no order with anything else: for many servers on other machines, one publication
+    /// ([`Node::send_unordered`]).
+    ///
+    /// # Errors
+    /// As [`ServiceSystem::broadcast_to_server_by_type`].
+    pub fn broadcast_to_server_by_type_unordered<T: Serialize + ?Sized>(
+        &self,
+        server_type: &str,
+        event: &str,
+        data: &T,
+    ) -> Result<Sent, SendError> {
+        self.send_unordered(Row::ServiceToType, Address::ServersOfType(server_type), &self.topic(event), data)
+    }
+
     /// Row 9, `BroadcastToService`: an event for all services, this one too.
     ///
     /// # Errors
@@ -56,6 +70,19 @@ impl ServiceSystem {
         data: &T,
     ) -> Result<Sent, SendError> {
         self.send(Row::NodeToServices, Address::Services, &self.topic(event), data)
+    }
+
+    /// As [`ServiceSystem::broadcast_to_service`], in no order with anything else: for many services on other machines, one publication
+    /// ([`Node::send_unordered`]).
+    ///
+    /// # Errors
+    /// As [`ServiceSystem::broadcast_to_service`].
+    pub fn broadcast_to_service_unordered<T: Serialize + ?Sized>(
+        &self,
+        event: &str,
+        data: &T,
+    ) -> Result<Sent, SendError> {
+        self.send_unordered(Row::NodeToServices, Address::Services, &self.topic(event), data)
     }
 
     /// Row 10, `NotifyToServerNode`: an event for one lobby or game.
