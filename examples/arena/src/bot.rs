@@ -125,7 +125,7 @@ impl Bot {
         let nickname = format!("bot{}", self.uid);
         match Client::connect(url.clone(), Login::new(self.uid).nickname(nickname)).await {
             Ok(client) => {
-                self.watch.count("logins");
+                self.watch.let_in();
                 Some(client)
             }
             Err(error) => {

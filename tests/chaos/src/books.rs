@@ -3,6 +3,7 @@
 use crate::player::is_passing;
 use chappe::Value;
 use chappe::client::Response;
+use chappe_hosts::Logins;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -60,6 +61,7 @@ pub(crate) struct Told {
 pub(crate) struct Meter {
     pub(crate) given: Arc<AtomicU64>,
     pub(crate) lost: Arc<AtomicU64>,
+    pub(crate) logins: Logins,
 }
 
 /// All of it.
@@ -97,6 +99,12 @@ impl Books {
     pub(crate) fn lose(&mut self, why: String) {
         *self.lost.entry(why).or_default() += 1;
         self.meter.lost.fetch_add(1, Relaxed);
+    }
+
+    /// A player is in.
+    pub(crate) fn let_in(&mut self) {
+        self.logins += 1;
+        self.meter.logins.let_in();
     }
 
     /// A request was refused for now.

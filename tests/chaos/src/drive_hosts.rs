@@ -5,7 +5,7 @@ use crate::faults::Done;
 use crate::judge::{Wanted, judge};
 use crate::play::Play;
 use crate::report::{failures, say};
-use chappe_hosts::{Fault, Game, Ground, Hosts, Plan, draw, enter, shortcomings, strike};
+use chappe_hosts::{Fault, Game, Ground, Hosts, Logins, Plan, draw, enter, shortcomings, strike};
 use clap::Parser;
 use serde_json::{Value, json};
 use std::ffi::OsString;
@@ -146,6 +146,10 @@ impl Game for Watched {
 
     fn sessions_lost(&self) -> u64 {
         self.0.lost.load(Relaxed)
+    }
+
+    fn logins(&self) -> &Logins {
+        &self.0.logins
     }
 
     fn say(&self, line: &str) {

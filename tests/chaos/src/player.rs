@@ -214,7 +214,7 @@ impl Player {
             let url = self.rng.pick(&self.urls)?.clone();
             match Client::connect(url, Login::new(self.uid)).await {
                 Ok(client) => {
-                    self.books.borrow_mut().logins += 1;
+                    self.books.borrow_mut().let_in();
                     self.client = Some(client);
                 }
                 Err(_) => sleep(PAUSE * 4).await,

@@ -2,9 +2,11 @@
 //! goes on. The seed decides the order and who is hit; real time decides what they are at just then.
 
 use crate::hosts::{Hosts, has_ended};
+use crate::logins::Logins;
 use crate::rng::Rng;
 use chappe_wire::Role;
 use nix::sys::signal::{Signal, kill};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -41,6 +43,8 @@ pub enum Fault {
     Master,
     /// The host of the master that leads is cut off, for longer than the loss time and the lease.
     CutLeader,
+    /// All of that host is killed, and nothing on it comes back before the other master leads.
+    HostOff,
     /// `chappe roll`, of all nodes of a type.
     Roll,
     /// `chappe drain`, of one node.
@@ -49,7 +53,7 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Fault; 11] = [
+    pub const ALL: [Fault; 12] = [
         Fault::Nats,
         Fault::CutLong,
         Fault::CutShort,
@@ -59,6 +63,7 @@ impl Fault {
         Fault::PostgresKilled,
         Fault::Master,
         Fault::CutLeader,
+        Fault::HostOff,
         Fault::Roll,
         Fault::Drain,
     ];
@@ -76,9 +81,16 @@ impl Fault {
             Fault::PostgresKilled => "PostgreSQL killed and started again",
             Fault::Master => "master killed",
             Fault::CutLeader => "host of the leading master cut off",
+            Fault::HostOff => "host of the leading master switched off",
             Fault::Roll => "chappe roll",
             Fault::Drain => "chappe drain",
         }
+    }
+
+    /// Whether proxies are killed by it: then nobody knows of every message of their players what has become of it.
+    #[must_use]
+    pub fn kills_proxies(self) -> bool {
+        self == Fault::HostOff
     }
 }
 
@@ -94,6 +106,8 @@ pub trait Game {
     fn work(&self) -> u64;
     /// How many sessions were lost so far.
     fn sessions_lost(&self) -> u64;
+    /// When players were let in.
+    fn logins(&self) -> &Logins;
     /// Tells whoever watches.
     fn say(&self, line: &str);
 }
@@ -107,6 +121,8 @@ pub struct Struck {
     pub whom: String,
     /// From its end until every node was ready and the game went on.
     pub took: Duration,
+    /// The longest time without a login, from its beginning until the game went on.
+    pub standstill: Duration,
     /// What went well from its beginning until the next one.
     pub work: u64,
     /// Sessions that were lost meanwhile.
@@ -142,7 +158,7 @@ pub fn strike(
         }
         std::thread::sleep(Duration::from_millis(rng.range(PAUSE.0, PAUSE.1)));
         let Some(fault) = deck.pop() else { continue };
-        let (work, lost) = (game.work(), game.sessions_lost());
+        let (work, lost, began) = (game.work(), game.sessions_lost(), Instant::now());
         let (whom, may_lose) = one(hosts, fault, &rng, game).map_err(|why| format!("{fault}: {why}"))?;
         let since = Instant::now();
         hosts.whole(WHOLE).map_err(|why| format!("after {fault} ({whom}): {why}"))?;
@@ -154,10 +170,12 @@ pub fn strike(
             }
             std::thread::sleep(LOOK);
         }
-        let took = since.elapsed();
-        game.say(&format!("        all is well after {took:.1?}"));
+        let (took, standstill) = (since.elapsed(), game.logins().standstill(began));
+        game.say(&format!(
+            "        all is well after {took:.1?}; nobody was let in for {standstill:.1?} at most"
+        ));
         let (work, lost) = (game.work() - work, game.sessions_lost() - lost);
-        struck.push(Struck { fault, whom, took, work, lost, may_lose });
+        struck.push(Struck { fault, whom, took, standstill, work, lost, may_lose });
     }
 }
 
@@ -202,12 +220,7 @@ fn one(hosts: &Hosts, fault: Fault, rng: &Rng, game: &dyn Game) -> Result<(Strin
             say(&format!("{name}, for {length:.1?}"));
             let before = hosts.lives()?;
             cut(hosts, host, length)?;
-            let is_new = |id| {
-                hosts.lives().is_ok_and(|now| now.get(&id).is_some_and(|life| before.get(&id) != Some(life)))
-            };
-            // A master that comes back stands by, and is no member.
-            let nodes = || hosts.nodes_of(host).filter(|entry| entry.role != Role::Master);
-            wait("a new life of each of its nodes", || nodes().all(|entry| is_new(entry.id)))?;
+            wait_for_new_lives(hosts, host, &before)?;
             if fault == Fault::CutLeader {
                 let now = hosts.leader()?.0;
                 if now == leader {
@@ -217,8 +230,18 @@ fn one(hosts: &Hosts, fault: Fault, rng: &Rng, game: &dyn Game) -> Result<(Strin
                 }
                 say(&format!("master {now} leads"));
             }
-            let may_lose = nodes().any(|entry| entry.role == Role::Proxy);
-            Ok((name, may_lose))
+            Ok((name, has_proxy(hosts, host)))
+        }
+        Fault::HostOff => {
+            let (leader, host) = hosts.leader()?;
+            let (name, before) = (hosts.name(host).to_owned(), hosts.lives()?);
+            say(&name);
+            hosts.switch_off(host)?;
+            let other = || hosts.leader().ok().filter(|(now, _)| *now != leader);
+            wait("another leader", || other().is_some())?;
+            hosts.switch_on(host)?;
+            wait_for_new_lives(hosts, host, &before)?;
+            Ok((name, has_proxy(hosts, host)))
         }
         Fault::Freeze | Fault::FreezeLong => {
             let is_long = fault == Fault::FreezeLong;
@@ -276,6 +299,18 @@ fn cut(hosts: &Hosts, host: usize, length: Duration) -> Result<(), String> {
     hosts.ground().cut(host, true)?;
     std::thread::sleep(length);
     hosts.ground().cut(host, false)
+}
+
+fn wait_for_new_lives(hosts: &Hosts, host: usize, before: &BTreeMap<i64, u64>) -> Result<(), String> {
+    let is_new =
+        |id| hosts.lives().is_ok_and(|now| now.get(&id).is_some_and(|life| before.get(&id) != Some(life)));
+    // A master that comes back stands by, and is no member.
+    let nodes = || hosts.nodes_of(host).filter(|entry| entry.role != Role::Master);
+    wait("a new life of each of its nodes", || nodes().all(|entry| is_new(entry.id)))
+}
+
+fn has_proxy(hosts: &Hosts, host: usize) -> bool {
+    hosts.nodes_of(host).any(|entry| entry.role == Role::Proxy)
 }
 
 fn pick(hosts: &Hosts, roles: &[Role], rng: &Rng) -> Option<i64> {

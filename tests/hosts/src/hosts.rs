@@ -1,5 +1,6 @@
 //! A cluster on hosts: the same deploy.json everywhere, `up --host NAME` on each, and the commands that look into it.
 
+use crate::commands::Commands;
 use crate::ground::Ground;
 use crate::kept::{Kept, is_alive};
 use crate::told;
@@ -10,22 +11,15 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long a command may take that only looks.
-const COMMAND: Duration = Duration::from_secs(20);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Tells nodes where to leave their counters when they end.
 const LAST_REPORTS: &str = "CHAPPE_LAST_REPORTS";
-
-/// What a master says that stands by.
-const NOT_LEADING: &str = "NotLeading";
 
 /// What is to run.
 pub struct Plan {
@@ -51,15 +45,8 @@ struct Host {
     deploy: Arc<Deploy>,
     link: LocalLink,
     log: PathBuf,
-    up: Option<Kept>,
-}
-
-/// The commands of a running cluster.
-#[derive(Debug, Clone)]
-pub struct Commands {
-    program: PathBuf,
-    /// deploy.json on each host that has a master.
-    files: Vec<PathBuf>,
+    /// `None`: it is switched off.
+    up: Mutex<Option<Kept>>,
 }
 
 impl Hosts {
@@ -88,25 +75,50 @@ impl Hosts {
                 deploy: Arc::new(deploy),
                 link,
                 log: dir.join("cluster.log"),
-                up: None,
+                up: Mutex::default(),
             });
         }
         let masters = hosts.iter().filter(|host| host.nodes().any(|entry| entry.role == Role::Master));
         let files = masters.map(|host| host.deploy.path.clone()).collect();
         let commands = Commands { program: plan.program.clone(), files };
-        let mut cluster = Hosts { ground, hosts, commands, strays: Mutex::default() };
-        cluster.up()?;
+        let cluster = Hosts { ground, hosts, commands, strays: Mutex::default() };
+        (0..cluster.count()).try_for_each(|number| cluster.switch_on(number))?;
         cluster.whole(within)?;
         Ok(cluster)
     }
 
-    fn up(&mut self) -> Result<(), String> {
-        for number in 0..self.hosts.len() {
-            let mut command = self.ground.place(number)?.command(&self.commands.program);
-            let host = &mut self.hosts[number];
-            command.env(LAST_REPORTS, self.ground.dir().join("reports"));
-            command.arg("up").arg(&host.deploy.path).args(["--host", &host.name]);
-            host.up = Some(self.ground.keepers.start(&command, Signal::SIGTERM, &host.log)?);
+    /// Starts `up` on a host.
+    ///
+    /// # Errors
+    /// When it cannot be started; no such host.
+    pub fn switch_on(&self, number: usize) -> Result<(), String> {
+        let mut command = self.ground.place(number)?.command(&self.commands.program);
+        let host = self.hosts.get(number).ok_or("no such host")?;
+        command.env(LAST_REPORTS, self.ground.dir().join("reports"));
+        command.arg("up").arg(&host.deploy.path).args(["--host", &host.name]);
+        *host.up() = Some(self.ground.keepers.start(&command, Signal::SIGTERM, &host.log)?);
+        Ok(())
+    }
+
+    /// Kills everything on a host, those first who would start it again, as when its machine loses power.
+    ///
+    /// # Errors
+    /// When there is nothing; no such host.
+    pub fn switch_off(&self, number: usize) -> Result<(), String> {
+        let host = self.hosts.get(number).ok_or("no such host")?;
+        let up = host.up().take().ok_or("the host is off already")?;
+        let processes: Vec<Pid> = host.nodes().filter_map(|entry| self.process_of(entry.id)).collect();
+        up.kill();
+        for entry in host.nodes() {
+            let stray = self.strays().remove(&entry.id);
+            stray.into_iter().for_each(Kept::kill);
+        }
+        for process in &processes {
+            // With its supervisor gone it may be, too.
+            let _ = kill(*process, Signal::SIGKILL);
+        }
+        while processes.iter().any(|process| is_alive(*process)) {
+            std::thread::sleep(LOOK / 10);
         }
         Ok(())
     }
@@ -118,7 +130,7 @@ impl Hosts {
     pub fn whole(&self, within: Duration) -> Result<(), String> {
         let deadline = Instant::now() + within;
         loop {
-            let gone = self.hosts.iter().find(|host| host.up.as_ref().is_none_or(|up| !up.is_alive()));
+            let gone = self.hosts.iter().find(|host| host.up().as_ref().is_none_or(|up| !up.is_alive()));
             if let Some(host) = gone {
                 return Err(format!("`up` on host {} has ended: see {}", host.name, host.log.display()));
             }
@@ -265,14 +277,18 @@ impl Hosts {
         command.args(["-c", again, "sh"]).arg(&self.commands.program);
         command.arg("node").arg(&host.deploy.path).arg(node.to_string());
         let stray = self.ground.keepers.start(&command, Signal::SIGTERM, &host.log)?;
-        self.strays.lock().unwrap_or_else(PoisonError::into_inner).insert(node, stray);
+        self.strays().insert(node, stray);
         Ok(())
     }
 
     /// Whether a node was started by hand.
     #[must_use]
     pub fn is_stray(&self, node: i64) -> bool {
-        self.strays.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&node)
+        self.strays().contains_key(&node)
+    }
+
+    fn strays(&self) -> MutexGuard<'_, BTreeMap<i64, Kept>> {
+        self.strays.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// All logs so far.
@@ -290,7 +306,8 @@ impl Hosts {
         std::mem::take(self.strays.get_mut().unwrap_or_else(PoisonError::into_inner));
         let mut failed = Vec::new();
         for host in self.hosts.iter_mut().rev() {
-            if !host.up.take().is_none_or(Kept::end) {
+            let up = host.up.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+            if !up.is_none_or(Kept::end) {
                 failed.push(format!("`up` on host {} did not end in order", host.name));
             }
         }
@@ -299,102 +316,13 @@ impl Hosts {
 }
 
 impl Host {
+    fn up(&self) -> MutexGuard<'_, Option<Kept>> {
+        self.up.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn nodes(&self) -> impl Iterator<Item = &NodeEntry> {
         self.deploy.nodes.iter().filter(|entry| entry.host.as_deref() == Some(self.name.as_str()))
     }
-}
-
-impl Commands {
-    /// The commands of `program`, for a cluster of which a master runs with one of these files.
-    #[must_use]
-    pub fn new(program: PathBuf, files: Vec<PathBuf>) -> Commands {
-        Commands { program, files }
-    }
-
-    /// The lines of a command's output, each of which is JSON. It is asked of each host with a master, until one answers.
-    ///
-    /// # Errors
-    /// What the command says, or that it does not end.
-    pub fn lines(&self, words: &[&str], options: &[&str]) -> Result<Vec<Value>, String> {
-        self.lines_within(words, options, COMMAND)
-    }
-
-    /// As [`Commands::lines`], of a command that may take longer.
-    ///
-    /// # Errors
-    /// As [`Commands::lines`].
-    pub fn lines_within(
-        &self,
-        words: &[&str],
-        options: &[&str],
-        within: Duration,
-    ) -> Result<Vec<Value>, String> {
-        let mut failed = "there is no master".to_owned();
-        let mut is_said = false;
-        for file in &self.files {
-            match self.ask(file, words, options, within) {
-                Ok(lines) => return Ok(lines),
-                // One that leads says more than one that stands by.
-                Err(why) if !is_said => {
-                    is_said = !why.contains(NOT_LEADING);
-                    failed = why;
-                }
-                Err(_) => {}
-            }
-        }
-        Err(failed)
-    }
-
-    /// As [`Commands::lines`], of a command that says one thing.
-    ///
-    /// # Errors
-    /// As [`Commands::lines`].
-    pub fn tell(&self, words: &[&str], options: &[&str]) -> Result<Value, String> {
-        let lines = self.lines(words, options)?;
-        lines.into_iter().next().ok_or_else(|| format!("`{}` says nothing", words.join(" ")))
-    }
-
-    fn ask(
-        &self,
-        file: &Path,
-        words: &[&str],
-        options: &[&str],
-        within: Duration,
-    ) -> Result<Vec<Value>, String> {
-        let name = words.join(" ");
-        let said = tempfile::tempfile().map_err(told(&name))?;
-        let mut command = Command::new(&self.program);
-        command.args(words).arg(file).args(options).arg("--json").stdin(Stdio::null());
-        command.stdout(said.try_clone().map_err(told(&name))?);
-        command.stderr(said.try_clone().map_err(told(&name))?);
-        let mut child = command.spawn().map_err(told(&name))?;
-        let deadline = Instant::now() + within;
-        let status = loop {
-            match child.try_wait().map_err(told(&name))? {
-                Some(status) => break status,
-                None if Instant::now() > deadline => {
-                    let _ = child.kill();
-                    let _ = child.wait();
-                    return Err(format!("`{name}` does not end within {within:?}"));
-                }
-                None => std::thread::sleep(LOOK / 10),
-            }
-        };
-        let text = read(said).map_err(told(&name))?;
-        if !status.success() {
-            return Err(format!("`{name}` has failed: {}", text.trim()));
-        }
-        // Warnings stand between them.
-        Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
-    }
-}
-
-fn read(mut file: File) -> std::io::Result<String> {
-    use std::io::{Read as _, Seek as _};
-    let mut bytes = Vec::new();
-    file.rewind()?;
-    file.read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Each proxy gets an address of its host and a port that is free there.
@@ -402,6 +330,8 @@ fn with_addresses(ground: &Ground, plan: &Plan) -> Result<Value, String> {
     let mut deploy = plan.deploy.clone();
     // A host's address is not loopback, where that would go without saying.
     deploy["login"] = "any".into();
+    // Behind relays each host knows the one store by another address, and so takes it for another cluster's.
+    deploy["cluster_id"] = "hosts".into();
     let mut held = Vec::new();
     let proxies = deploy["proxy"].as_array_mut().into_iter().flatten();
     for (nth, proxy) in (0..).zip(proxies) {

@@ -153,6 +153,11 @@ impl Kept {
         let _ = kill(self.child, signal);
         self.end();
     }
+
+    /// Ends it as `kill -9` does.
+    pub(crate) fn kill(self) {
+        self.end_by(Signal::SIGKILL);
+    }
 }
 
 impl Drop for Kept {

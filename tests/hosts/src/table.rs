@@ -3,26 +3,29 @@
 use crate::faults::{Fault, Struck};
 use std::time::Duration;
 
-/// One line a fault.
+/// One line a fault; of times, the longest.
 #[must_use]
 pub fn draw(struck: &[Struck]) -> Vec<String> {
     let mut lines = vec![format!(
-        "{:<44}{:>6}{:>16}{:>12}{:>15}",
-        "what went wrong", "times", "all well after", "work done", "sessions lost"
+        "{:<44}{:>6}{:>17}{:>16}{:>12}{:>15}",
+        "what went wrong", "times", "nobody let in", "all well after", "work done", "sessions lost"
     )];
     for fault in Fault::ALL {
         let of: Vec<&Struck> = struck.iter().filter(|one| one.fault == fault).collect();
         if of.is_empty() {
             continue;
         }
-        let most = of.iter().map(|one| one.took).max().unwrap_or(Duration::ZERO);
+        let most = |of_one: fn(&Struck) -> Duration| {
+            format!("{:.1?}", of.iter().map(|one| of_one(one)).max().unwrap_or_default())
+        };
         let (work, lost): (u64, u64) =
             (of.iter().map(|one| one.work).sum(), of.iter().map(|one| one.lost).sum());
         lines.push(format!(
-            "{:<44}{:>6}{:>16}{work:>12}{lost:>15}",
+            "{:<44}{:>6}{:>17}{:>16}{work:>12}{lost:>15}",
             fault.as_str(),
             of.len(),
-            format!("{most:.1?}")
+            most(|one| one.standstill),
+            most(|one| one.took)
         ));
     }
     lines

@@ -4,7 +4,7 @@ use super::cluster::Cluster;
 use super::progress::Progress;
 use super::watch::Watch;
 use super::{Args, Faults, LOOK, on, say};
-use chappe_hosts::{Fault, Game, Ground, draw, enter, shortcomings, strike};
+use chappe_hosts::{Fault, Game, Ground, Logins, draw, enter, shortcomings, strike};
 use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -64,11 +64,14 @@ fn harm(args: &Args, watch: &Watch, cluster: &Cluster) -> Result<Faults, String>
 }
 
 fn faults(args: &Args) -> Vec<Fault> {
-    if args.only.is_empty() {
-        return if args.short { SHORT.to_vec() } else { Fault::ALL.to_vec() };
+    if args.short && args.only.is_empty() {
+        return SHORT.to_vec();
     }
-    let is_wanted = |fault: &Fault| args.only.iter().any(|word| fault.as_str().contains(word.as_str()));
-    Fault::ALL.into_iter().filter(is_wanted).collect()
+    let is_wanted = |fault: &Fault| {
+        args.only.is_empty() || args.only.iter().any(|word| fault.as_str().contains(word.as_str()))
+    };
+    // Every message is to be accounted for.
+    Fault::ALL.into_iter().filter(|fault| is_wanted(fault) && !fault.kills_proxies()).collect()
 }
 
 /// The bots, as the thread sees them that does harm.
@@ -81,6 +84,10 @@ impl Game for Playing {
 
     fn sessions_lost(&self) -> u64 {
         self.0.lost()
+    }
+
+    fn logins(&self) -> &Logins {
+        self.0.logins()
     }
 
     fn say(&self, line: &str) {

@@ -4,6 +4,7 @@ use crate::bot::Place;
 use crate::demo::account::Clients;
 use chappe::client::{Counts, Received};
 use chappe::{NodeId, Row};
+use chappe_hosts::Logins;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -47,6 +48,7 @@ pub(crate) struct Watch {
     over: watch::Receiver<bool>,
     heard: Arc<AtomicU64>,
     lost: Arc<AtomicU64>,
+    logins: Logins,
     books: Arc<Mutex<Books>>,
 }
 
@@ -63,7 +65,8 @@ impl Watch {
     /// A watch, and what ends it.
     pub(crate) fn new() -> (Watch, watch::Sender<bool>) {
         let (end, over) = watch::channel(false);
-        (Watch { over, heard: Arc::default(), lost: Arc::default(), books: Arc::default() }, end)
+        let (heard, lost, books) = (Arc::default(), Arc::default(), Arc::default());
+        (Watch { over, heard, lost, logins: Logins::default(), books }, end)
     }
 
     pub(crate) fn is_over(&self) -> bool {
@@ -106,6 +109,17 @@ impl Watch {
     /// How many have.
     pub(crate) fn lost(&self) -> u64 {
         self.lost.load(Relaxed)
+    }
+
+    /// A player is in.
+    pub(crate) fn let_in(&self) {
+        self.count("logins");
+        self.logins.let_in();
+    }
+
+    /// When players were.
+    pub(crate) fn logins(&self) -> &Logins {
+        &self.logins
     }
 
     /// A session has ended; these are its counts.
