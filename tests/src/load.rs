@@ -29,8 +29,12 @@ pub struct Part {
     pub rng: Rc<Rng>,
     /// Whether anything new is still sent, anywhere.
     pub active: Rc<Cell<bool>>,
+    /// Whether anything is sent already.
+    pub begun: Rc<Cell<bool>>,
     /// All nodes with their roles and types.
     pub nodes: Rc<Vec<(NodeId, Role, String)>>,
+    /// It has left: a process would be gone.
+    pub gone: Rc<Cell<bool>>,
 }
 
 impl Part {
@@ -88,6 +92,12 @@ impl Part {
     pub async fn run(self) {
         while self.active.get() {
             sleep(Duration::from_millis(self.rng.range(5, 120))).await;
+            if self.gone.get() {
+                return;
+            }
+            if !self.begun.get() {
+                continue;
+            }
             // Bursts, so that several messages share a write.
             for _ in 0..self.rng.range(1, 6) {
                 self.act();
@@ -125,7 +135,8 @@ impl Part {
     fn act(&self) {
         let service = |role: Role| role == Role::Service;
         match (self.node.config().role, self.rng.below(8)) {
-            (role, 0 | 1) if role != Role::Proxy => self.request(),
+            // One that leaves would have to wait for the answers.
+            (role, 0 | 1) if role != Role::Proxy && !self.node.is_stopping() => self.request(),
             (Role::Lobby | Role::Game, 2) => self.event(Row::ServerToMaster, self.node.config().master),
             (Role::Lobby | Role::Game, 3) => self.broadcast(Row::NodeToServices, Address::Services),
             (Role::Lobby | Role::Game, 4) => self.push_to_player(),

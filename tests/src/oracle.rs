@@ -82,6 +82,8 @@ pub struct Oracle(Rc<RefCell<State>>);
 
 struct State {
     started: Instant,
+    /// Nothing may be lost: nodes are only replaced.
+    is_strict: bool,
     messages: Vec<Message>,
     ready: BTreeSet<Life>,
     died: BTreeMap<Life, Duration>,
@@ -106,9 +108,11 @@ struct State {
 /// What timers may be late by on virtual time, whose ticks are a millisecond.
 const SLACK: Duration = Duration::from_millis(5);
 
-impl Default for Oracle {
-    fn default() -> Self {
+impl Oracle {
+    /// For a new run; a strict one has nothing that could excuse a loss.
+    pub fn new(is_strict: bool) -> Oracle {
         Oracle(Rc::new(RefCell::new(State {
+            is_strict,
             started: Instant::now(),
             messages: Vec::new(),
             ready: BTreeSet::new(),
@@ -197,7 +201,9 @@ impl Oracle {
         if !state.ready.contains(&by) {
             wrong.push(format!("{by} saw {id} before it was ready"));
         }
-        if !may_wait {
+        // What waits for a node's next life comes behind answers to what that life has asked while it started.
+        let keeps_order = !(may_wait || state.is_strict && matches!(kind, Kind::Answer(_)));
+        if keeps_order {
             let last = state.last.insert((sender, by), id);
             if let Some(last) = last.filter(|last| *last > id) {
                 wrong.push(format!("{by} saw {id} of {sender} after {last}: out of order"));
@@ -248,6 +254,10 @@ impl Oracle {
         {
             wrong.push(format!("request {id} to nobody ended as {outcome:?} after {:?}", now - at));
         }
+        let own = [Reason::HandlerFailed, Reason::DeadlineExceeded, Reason::NoProvider];
+        if state.is_strict && outcome.is_err_and(|reason| !own.contains(&reason)) {
+            wrong.push(format!("request {id} of {by} ended as {outcome:?}"));
+        }
         wrong.into_iter().for_each(|text| state.broken(text));
         outcome.err().into_iter().for_each(|reason| *state.reasons.entry(reason).or_default() += 1);
         state.taken += u64::from(matches!(outcome, Ok(()) | Err(Reason::HandlerFailed)));
@@ -287,6 +297,9 @@ impl Oracle {
             if certain && saw(*node) {
                 wrong.push(format!("the receipt of {id} says {node} has it not ({reason}), and it saw it"));
             }
+        }
+        if state.is_strict && !receipt.missing.is_empty() {
+            wrong.push(format!("{id} of {from} reached {receipt}"));
         }
         state.note(5, id, from, receipt.reached.len() as u64);
         wrong.into_iter().for_each(|text| state.broken(text));

@@ -62,6 +62,12 @@ impl Door {
         let rng = self.part.rng.clone();
         while self.part.active.get() {
             sleep(Duration::from_millis(rng.range(10, 150))).await;
+            if self.part.gone.get() {
+                return;
+            }
+            if !self.part.begun.get() {
+                continue;
+            }
             match rng.below(10) {
                 0 | 1 => {
                     let this = self.clone();

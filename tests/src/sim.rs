@@ -33,6 +33,8 @@ pub struct Plan {
     pub length: Duration,
     /// Whether there are faults at all.
     pub faults: bool,
+    /// Whether nodes are replaced all the time, as `chappe roll` does: nothing at all may be lost then.
+    pub rolls: bool,
     /// A sabotage of the link.
     pub trick: Option<Trick>,
 }
@@ -40,7 +42,7 @@ pub struct Plan {
 impl Plan {
     /// A run of eight seconds with faults.
     pub fn new(seed: u64) -> Plan {
-        Plan { seed, length: Duration::from_secs(8), faults: true, trick: None }
+        Plan { seed, length: Duration::from_secs(8), faults: true, rolls: false, trick: None }
     }
 }
 
@@ -97,6 +99,7 @@ pub(crate) struct Cluster {
     pub(crate) net: Net,
     pub(crate) oracle: Oracle,
     pub(crate) active: Rc<Cell<bool>>,
+    pub(crate) begun: Rc<Cell<bool>>,
     pub(crate) nodes: Rc<Vec<(NodeId, Role, String)>>,
     pub(crate) up: RefCell<BTreeMap<NodeId, Up>>,
     sets: RefCell<BTreeMap<NodeId, LocalSet>>,
@@ -112,6 +115,7 @@ pub(crate) struct Up {
     pub(crate) node: Node,
     pub(crate) life: Life,
     pub(crate) ended: Rc<RefCell<Option<Result<(), NodeError>>>>,
+    pub(crate) master: Option<Master>,
 }
 
 impl Cluster {
@@ -132,8 +136,10 @@ impl Cluster {
             plan,
             rng: Rng::part(plan.seed, &[0]),
             net: Net::new(Rng::part(plan.seed, &[1]).next(), plan.trick),
-            oracle: Oracle::default(),
+            oracle: Oracle::new(plan.rolls),
             active: Rc::new(Cell::new(true)),
+            // What is sent before a node is there is lost, and that is no roll's fault.
+            begun: Rc::new(Cell::new(!plan.rolls)),
             nodes: Rc::new(nodes.to_vec()),
             up: RefCell::default(),
             sets: RefCell::default(),
@@ -193,14 +199,20 @@ impl Cluster {
             oracle: self.oracle.clone(),
             rng: rng.clone(),
             active: self.active.clone(),
+            begun: self.begun.clone(),
             nodes: self.nodes.clone(),
+            gone: Rc::default(),
         };
         let link = self.net.link(id, life);
         let ended = Rc::new(RefCell::new(None));
-        let up = Up { node: node.clone(), life: part.life, ended: ended.clone() };
         let set = LocalSet::new();
+        let master = {
+            let _inside = set.enter();
+            (node.config().role == Role::Master).then(|| Master::attach(&node))
+        };
+        let up = Up { node: node.clone(), life: part.life, ended: ended.clone(), master };
         set.spawn_local(async move {
-            let _master = (node.config().role == Role::Master).then(|| Master::attach(&node));
+            let gone = part.gone.clone();
             let setup = async |node: &Node| {
                 let door = (node.config().role == Role::Proxy).then(|| Door::listen(part.clone()));
                 part.listen();
@@ -214,6 +226,7 @@ impl Cluster {
                 Ok(())
             };
             let result = node.run(link, Beats::Task, setup).await;
+            gone.set(true);
             *ended.borrow_mut() = Some(result);
         });
         self.up.borrow_mut().insert(id, up);
@@ -271,6 +284,9 @@ impl Cluster {
         let dead = self.dead.borrow();
         for wrong in accounts::audit(&books, |life| dead.contains(&life)) {
             self.oracle.wrong(wrong);
+        }
+        if self.plan.rolls {
+            accounts::lost(&books).into_iter().for_each(|wrong| self.oracle.wrong(wrong));
         }
         let late = accounts::late_answers(&books);
         let left = self.oracle.answers_left();

@@ -4,6 +4,7 @@
 use chappe_tests::sim::{Outcome, Plan, run};
 use chappe_wire::Reason;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// How many schedules a test run plays, without a word.
 const SEEDS: u64 = 300;
@@ -41,6 +42,17 @@ fn without_faults_everything_arrives() {
     let outcome = run(Plan { faults: false, ..Plan::new(77) });
     outcome.assert_clean();
     assert!(outcome.messages > 1000, "only {} messages", outcome.messages);
+}
+
+#[test]
+fn a_node_that_is_replaced_in_order_costs_a_message() {
+    let seeds = number("SEED").map_or(0..number("SEEDS").unwrap_or(12), |seed| seed..seed + 1);
+    for seed in seeds {
+        let outcome =
+            run(Plan { faults: false, rolls: true, length: Duration::from_secs(10), ..Plan::new(seed) });
+        outcome.assert_clean();
+        assert!(outcome.story.len() > 9 && outcome.messages > 1000, "{outcome}");
+    }
 }
 
 #[test]

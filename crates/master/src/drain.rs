@@ -3,18 +3,21 @@
 
 use crate::master::Master;
 use crate::sessions::LOBBY;
-use chappe_node::control::{self, Session};
+use chappe_node::control::{self, Replace, Session};
 use chappe_node::control_tool::{DrainNode, Drained};
 use chappe_node::{Failure, Member, State, To};
 use chappe_wire::{NodeId, Reason, Role, Row};
 use std::future::Future;
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep, timeout};
 
 /// How long a node may take to say that it takes nothing new.
 const TELL: Duration = Duration::from_secs(2);
 /// The longest that moving players may take.
 const MOST: Duration = Duration::from_secs(600);
+/// How long messages wait for the next life of a node, in milliseconds: a start with many mods, and a margin.
+const NEXT_LIFE_MS: u64 = 60_000;
 /// Between two looks at who is still there; players who could not go are sent again after each.
 const LOOK: Duration = Duration::from_millis(20);
 /// A player who was sent and has not arrived after so long is sent again.
@@ -43,12 +46,62 @@ impl Master {
             };
             let leaves = left == 0 || asked.force;
             if leaves {
-                master.ask_stop(asked.id, asked.restart).await?;
+                let replace = replace(&node, asked.restart);
+                master.announce_leaver(&replace).await;
+                if let Err(failure) = master.ask_stop(asked.id, asked.restart).await {
+                    // Of one that has died meanwhile the next life may come all the same.
+                    if master.is_up(&node) {
+                        master.announce_leaver(&Replace { within_ms: 0, ..replace }).await;
+                    }
+                    return Err(failure);
+                }
             } else {
                 told(false).await?;
             }
             tracing::info!(node = %asked.id, moved, left, leaves, "a node was drained");
             Ok(Drained { moved, left, leaves })
+        }
+    }
+
+    /// Tells all members that a node is about to leave, and waits until each has had taken in what it had sent to that node
+    /// before, or is lost itself.
+    async fn announce_leaver(&self, replace: &Replace) {
+        let node = &self.0.node;
+        let until = Instant::now() + Duration::from_millis(replace.within_ms);
+        self.0.replaced.borrow_mut().insert(replace.id, (replace.clone(), until));
+        let loss = node.config().timing.loss;
+        let joined: Vec<NodeId> =
+            self.0.membership.borrow().joined().filter(|id| *id != replace.id).collect();
+        let ask = |id: NodeId| {
+            (id, node.ask::<_, ()>(Row::Internal, To::Node(id), (control::NODE, "replace"), replace, loss))
+        };
+        let asked: Vec<_> = joined.into_iter().map(ask).collect();
+        let (done, own) = oneshot::channel();
+        node.replace(replace.clone(), move || done.send(()).unwrap_or_default());
+        let _ = timeout(loss, own).await;
+        for (id, told) in asked {
+            // Nodes of an older version do not know of it: what they send late may be lost.
+            if let Err(failure) = told.await
+                && failure.reason != Reason::NodeLost
+            {
+                node.stats().count("leavers_unseen");
+                tracing::warn!(node = %id, leaves = %replace.id, %failure, "a node was not told in time that another leaves");
+            }
+        }
+    }
+
+    /// Tells a node that joins who is being replaced.
+    pub(crate) fn tell_replaced(&self, id: NodeId) {
+        let now = Instant::now();
+        let node = &self.0.node;
+        let mut replaced = self.0.replaced.borrow_mut();
+        replaced.retain(|id, (replace, until)| {
+            let is_back = |member: &Member| member.incarnation > replace.life && member.state == State::Ready;
+            *until > now && !node.with_view(|view| view.member(*id).is_some_and(is_back))
+        });
+        for (replace, until) in replaced.values() {
+            let within_ms = (*until - now).as_millis() as u64;
+            node.tell(id, control::NODE, "replace", &Replace { within_ms, ..replace.clone() });
         }
     }
 
@@ -107,4 +160,9 @@ impl Master {
             .node
             .with_view(|view| view.member(node.id).is_some_and(|it| it.incarnation == node.incarnation))
     }
+}
+
+fn replace(node: &Member, has_next: bool) -> Replace {
+    let Member { id, role, modules, incarnation: life, .. } = node.clone();
+    Replace { id, life, role, modules, has_next, within_ms: NEXT_LIFE_MS }
 }

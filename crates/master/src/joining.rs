@@ -179,6 +179,8 @@ impl Master {
         tracing::info!(node = %id, %role, "joined");
         self.0.was_recovering.set(self.0.was_recovering.get() || self.is_recovering());
         self.pass_on(change, Some(id));
+        // Before it knows of anyone whom it could send to.
+        self.tell_replaced(id);
         let _ = call.respond(&self.everyone());
         self.tell_declared(id);
         if role == Role::Proxy {

@@ -4,7 +4,7 @@ use crate::directory::{Directory, Effect};
 use crate::http::Urls;
 use crate::login::{LoginChoice, Strategy};
 use crate::membership::Membership;
-use chappe_node::control::{self, Announce, Close, Declare};
+use chappe_node::control::{self, Announce, Close, Declare, Replace};
 use chappe_node::control_tool::NodeInfo;
 use chappe_node::{Call, Member, Node, State};
 use chappe_store::{Leadership, StoreError};
@@ -43,6 +43,8 @@ pub(crate) struct Inner {
     pub(crate) was_recovering: Cell<bool>,
     /// Members whose queues had no room for what changed: they are told everything as soon as there is.
     pub(crate) behind: RefCell<BTreeSet<NodeId>>,
+    /// Nodes that are being replaced, and until when: who joins is told.
+    pub(crate) replaced: RefCell<BTreeMap<NodeId, (Replace, Instant)>>,
     /// How deploy.json was changed last, since this master runs.
     pub(crate) declare: RefCell<Option<Declare>>,
 }
@@ -73,6 +75,7 @@ impl Master {
             leadership: OnceCell::new(),
             was_recovering: Cell::new(false),
             behind: RefCell::default(),
+            replaced: RefCell::default(),
             declare: RefCell::default(),
         }));
         master.serve_members();

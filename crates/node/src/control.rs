@@ -2,7 +2,7 @@
 //! [`chappe_wire::Row::Internal`]. No client and no mod can send to them.
 
 use chappe_route::{Declared, Member, State, ViewChange};
-use chappe_wire::{NodeId, Reason};
+use chappe_wire::{NodeId, Reason, Role};
 use serde::{Deserialize, Serialize};
 
 /// The master's module: membership, sessions and the player directory.
@@ -189,6 +189,24 @@ pub type Drain = bool;
 
 /// `$node stop`, from the master: leave; with `true`, to be started again. Answered with nil.
 pub type Stop = bool;
+
+/// `$node replace`, from the master: a life of a node is about to leave (`chappe drain`, `chappe roll`). Messages for that
+/// node wait for its next life from now on. Answered with nil when the one that leaves has taken in what was sent before.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Replace {
+    /// The node.
+    pub id: NodeId,
+    /// Its life that leaves.
+    pub life: u64,
+    /// Its role.
+    pub role: Role,
+    /// The modules that it serves.
+    pub modules: Vec<String>,
+    /// Whether another life is to follow; else messages for it are refused as `Draining`.
+    pub has_next: bool,
+    /// For how long, in milliseconds; 0: it stays after all.
+    pub within_ms: u64,
+}
 
 /// `$proxy announce` (one-way): a text for every client.
 #[derive(Debug, Clone, Serialize, Deserialize)]

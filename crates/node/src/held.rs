@@ -4,7 +4,7 @@ use crate::call::Responder;
 use crate::gate::{Hold, Receivers};
 use crate::node::{Inner, Node};
 use crate::peer::Ticket;
-use crate::receipt::Sent;
+use crate::receipt::{Later, Sent};
 use crate::waiting::HeldRequest;
 use chappe_route::NoRoute;
 use chappe_wire::{Envelope, NodeId, Reason, Role, Row};
@@ -51,7 +51,7 @@ impl Held {
 
     pub(crate) fn deadline(&self) -> Option<Duration> {
         match self {
-            Held::Request { request, .. } => Some(request.deadline()),
+            Held::Request { request, .. } => request.deadline(),
             Held::Frame(_) | Held::Answer(_) => None,
         }
     }
@@ -92,22 +92,38 @@ impl Held {
 }
 
 impl Frame {
+    /// For the nodes `to`; with what tells where it went, once it has left.
+    pub(crate) fn new(row: Row, to: &[NodeId], takes: fn(Role) -> bool, body: Vec<u8>) -> (Frame, Later) {
+        let (left, leaving) = oneshot::channel();
+        let to = SmallVec::from_slice(to);
+        (Frame { row, to: to.clone(), takes, body, left }, Later { to, left: leaving })
+    }
+
     fn leave(self, node: &Rc<Inner>) {
         let mut sent = Sent::none(Node(node.clone()));
         for id in self.to {
-            match node.post_body(id, self.takes, self.row, &self.body) {
-                Ok(ticket) => sent.to.push((id, ticket)),
-                Err(reason) => {
-                    node.stats.dropped(self.row, reason);
-                    sent.missing.push(NoRoute { node: Some(id), reason });
-                }
+            let posted = if node.is_replaced(id) {
+                let kept = node.keep_frame(id, self.takes, self.row, self.body.clone());
+                kept.map(|later| sent.later.push(later))
+            } else {
+                let posted = node.post_body(id, self.takes, self.row, &self.body);
+                posted.map(|ticket| sent.to.push((id, ticket)))
+            };
+            if let Err(reason) = posted {
+                node.stats.dropped(self.row, reason);
+                sent.missing.push(NoRoute { node: Some(id), reason });
             }
         }
         let _ = self.left.send(sent);
     }
 
     fn drop_as(self, node: &Rc<Inner>, reason: Reason) {
-        self.to.iter().for_each(|_| node.stats.dropped(self.row, reason));
+        let mut sent = Sent::none(Node(node.clone()));
+        for id in self.to {
+            node.stats.dropped(self.row, reason);
+            sent.missing.push(NoRoute { node: Some(id), reason });
+        }
+        let _ = self.left.send(sent);
     }
 }
 
@@ -123,15 +139,13 @@ impl Node {
         let row = envelope.meta.row;
         let mut body = Vec::with_capacity(64 + envelope.payload.len());
         envelope.encode_into(&mut body);
-        let (left, leaving) = oneshot::channel();
-        let frame = Frame { row, to: SmallVec::from_slice(to), takes, body, left };
+        let (frame, later) = Frame::new(row, to, takes, body);
         if self.0.hold_back(hold, receivers, Held::Frame(frame)).is_err() {
             to.iter().for_each(|_| self.0.stats.dropped(row, Reason::Overloaded));
             return Err(Reason::Overloaded);
         }
         let mut sent = Sent::none(self.clone());
-        sent.to.extend(to.iter().map(|id| (*id, Ticket::default())));
-        sent.held = Some(leaving);
+        sent.later.push(later);
         Ok(sent)
     }
 }

@@ -204,7 +204,9 @@ impl Inner {
         }
         match body {
             Body::Event { topic } => self.on_event(&from, meta, topic, payload),
-            Body::Request { id, one_way, target, .. } => {
+            Body::Request { id, one_way, target, timeout_ms } => {
+                let patience = Duration::from_millis(timeout_ms.into());
+                self.longest_request.set(self.longest_request.get().max(patience));
                 let responder = self.responder(&from, meta.row, id, one_way);
                 self.on_request(meta, target, payload, responder);
             }

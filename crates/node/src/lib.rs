@@ -2,7 +2,8 @@
 //!
 //! Data flows one way: `connect` gets connections, `greet` lets them in, `inbox` turns bytes into frames, envelopes and calls of
 //! handlers, handlers send through `send`, `rpc` and `waiting`, and the end of each turn (`outbox`) writes to each
-//! peer, at once, all that the turn has produced; `gate` holds what handler runs send until they may speak; `unordered` publishes broadcasts to many at once. `members` is the node's place in the cluster, `leading` which of two masters rules in it, `players` who is
+//! peer, at once, all that the turn has produced; `gate` holds what handler runs send until they may speak,
+//! `replaced` what is for a node that is about to come back as a new life; `unordered` publishes broadcasts to many at once. `members` is the node's place in the cluster, `leading` which of two masters rules in it, `players` who is
 //! on it, `passage` how they come and go where that takes time, `control` what the runtime's parts say to each other. [`system`] holds the calls that games use.
 
 /// The version of this program: what nodes tell the master.
@@ -33,6 +34,7 @@ mod peer;
 mod players;
 mod pulse;
 mod receipt;
+mod replaced;
 mod rpc;
 mod run;
 #[cfg(feature = "sabotage")]

@@ -320,6 +320,10 @@ impl Inner {
                     self.peer_ended(&peer, "it is no longer a member");
                 }
                 self.lose_requests(member.id, member.incarnation);
+                self.see_gone(member.id, member.incarnation);
+            }
+            if let Changed::Member(_, member) = change {
+                self.see_replaced(member);
             }
             self.raise_member(change);
             let hooks = self.on_view.borrow().clone();

@@ -9,6 +9,7 @@ use crate::local::Local;
 use crate::passage::Passage;
 use crate::peer::Peer;
 use crate::players::Players;
+use crate::replaced::Replaced;
 use crate::rpc::{Methods, Waiter};
 use crate::unordered::Unordered;
 use crate::waiting::Waiting;
@@ -64,6 +65,7 @@ pub(crate) struct Inner {
     pub(crate) waiting: RefCell<Waiting>,
     pub(crate) gate: Gate,
     pub(crate) unordered: Unordered,
+    pub(crate) replaced: Replaced,
     pub(crate) on_push: RefCell<Option<PushHandler>>,
     pub(crate) on_view: RefCell<Vec<ViewHook>>,
     /// How many turns the loop has made; what the heartbeat thread tells the master.
@@ -74,6 +76,8 @@ pub(crate) struct Inner {
     pub(crate) running: Cell<usize>,
     /// Requests that were accepted and not answered yet.
     pub(crate) answers_owed: Cell<usize>,
+    /// The longest time that anyone who asked was ready to wait.
+    pub(crate) longest_request: Cell<Duration>,
     pub(crate) dirty: RefCell<Vec<Rc<Peer>>>,
     scratch: RefCell<Vec<u8>>,
     pub(crate) flush_wanted: Cell<bool>,
@@ -141,12 +145,14 @@ impl Node {
             waiting: RefCell::default(),
             gate: Gate::default(),
             unordered: Unordered::default(),
+            replaced: Replaced::default(),
             on_push: RefCell::default(),
             on_view: RefCell::default(),
             progress: Arc::default(),
             local: RefCell::default(),
             running: Cell::new(0),
             answers_owed: Cell::new(0),
+            longest_request: Cell::default(),
             dirty: RefCell::default(),
             scratch: RefCell::default(),
             flush_wanted: Cell::new(false),
@@ -216,6 +222,7 @@ impl Node {
         report.named.insert("queued_bytes".into(), waits);
         report.named.insert("unacknowledged".into(), unacknowledged);
         report.named.insert("held_messages".into(), self.held_messages() as u64);
+        report.named.insert("kept_for_replaced".into(), self.0.replaced.len() as u64);
         report.named.insert("pending_requests".into(), self.0.pending.borrow().len() as u64);
         report
     }

@@ -46,6 +46,7 @@ impl Inner {
         let member = view.member(peer.id).filter(|member| member.incarnation == peer.incarnation);
         let takes = member.filter(|member| matches!(member.state, State::Ready | State::Draining));
         peer.takes_as.set(takes.map(|member| member.role));
+        peer.is_leaving.set(member.is_some_and(|member| member.state == State::Draining));
     }
 
     /// As [`Inner::post`], unless that life of the node is gone.

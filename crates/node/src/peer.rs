@@ -49,6 +49,8 @@ pub(crate) struct Peer {
     acked: Cell<u32>,
     /// Its role, while the view says that messages may go to it: what a sender looks at instead of the view.
     pub(crate) takes_as: Cell<Option<Role>>,
+    /// It leaves, and waits to hear that what it has said was taken in.
+    pub(crate) is_leaving: Cell<bool>,
     /// Something was queued since [`Peer::rest`].
     was_used: Cell<bool>,
     /// In the list of peers to flush.
@@ -83,6 +85,7 @@ impl Peer {
             refusals: RefCell::default(),
             acked: Cell::new(0),
             takes_as: Cell::new(None),
+            is_leaving: Cell::new(false),
             was_used: Cell::new(false),
             dirty: Cell::new(false),
             is_pulse: false,
@@ -107,6 +110,11 @@ impl Peer {
 
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.get()
+    }
+
+    /// The last frame of the sequence that was queued.
+    pub(crate) fn last_sent(&self) -> Ticket {
+        Ticket { peer: self.number, seq: self.ledger.borrow().last_sent() }
     }
 
     /// Which connection it is: no other has the same.
@@ -202,9 +210,10 @@ impl Peer {
         }
     }
 
-    /// Whether so much came since the other side was told that it is to be told now.
+    /// Whether so much came since the other side was told that it is to be told now; one that leaves waits for each.
     pub(crate) fn owes_ack(&self) -> bool {
-        self.ledger.borrow().untold() >= TELL_AFTER
+        let untold = self.ledger.borrow().untold();
+        untold >= TELL_AFTER || untold > 0 && self.is_leaving.get()
     }
 
     /// Whether anything came since the other side was told.

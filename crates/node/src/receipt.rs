@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
 use tokio::sync::oneshot;
 
@@ -19,8 +20,16 @@ pub struct Sent {
     pub(crate) missing: Vec<NoRoute>,
     /// The nodes that it was published to at once ([`Node::send_unordered`]).
     pub(crate) published: Vec<NodeId>,
-    /// For a held message: where it went, once it has left.
-    pub(crate) held: Option<oneshot::Receiver<Sent>>,
+    /// What is held, or waits for a node's next life.
+    pub(crate) later: Vec<Later>,
+}
+
+/// A message, or a part of a broadcast, that has not left yet.
+pub(crate) struct Later {
+    /// Whom it is for.
+    pub(crate) to: SmallVec<[NodeId; 2]>,
+    /// Where it went, once it has left.
+    pub(crate) left: oneshot::Receiver<Sent>,
 }
 
 /// Where a message arrived. "Reached" means: taken into a ready node's inbox.
@@ -57,12 +66,12 @@ impl fmt::Debug for Sent {
 impl Sent {
     /// Of a message that went nowhere so far.
     pub(crate) fn none(node: Node) -> Sent {
-        Sent { node, to: SmallVec::new(), missing: Vec::new(), published: Vec::new(), held: None }
+        Sent { node, to: SmallVec::new(), missing: Vec::new(), published: Vec::new(), later: Vec::new() }
     }
 
     /// How many nodes it was sent to.
     pub fn targets(&self) -> usize {
-        self.to.len() + self.published.len()
+        self.to.len() + self.published.len() + self.later.iter().map(|later| later.to.len()).sum::<usize>()
     }
 
     /// How many of those nodes got it by one publication for them all ([`Node::send_unordered`]).
@@ -78,28 +87,25 @@ impl Sent {
     /// Resolves when every node it was sent to has taken it in, refused it, or gone away; may be asked for at any
     /// time after the call. It has no deadline of its own: a frozen node settles it when it goes on or is lost, and a
     /// message that is held by its run ([`Node::in_run`]) when it has left; one that was discarded is missing as
-    /// `HandlerFailed`.
+    /// `HandlerFailed`. For a node that is being replaced it waits for the next life.
     pub fn receipt(mut self) -> impl Future<Output = Receipt> {
-        let held = self.held.take();
-        let settled = if held.is_some() { Err(self) } else { Ok(self.settle()) };
+        let later = std::mem::take(&mut self.later);
+        let settled = self.settle();
         async move {
-            let sent = match settled {
-                Ok(settled) => return settled.await.unwrap_or_default(),
-                Err(sent) => sent,
-            };
-            let known = sent.missing.iter().filter_map(|at| at.node.map(|node| (node, at.reason)));
-            let mut missing: Vec<_> = known.collect();
-            let left = match held {
-                Some(held) => held.await.ok(),
-                None => None,
-            };
-            let Some(left) = left else {
-                missing.extend(sent.to.iter().map(|(id, _)| (*id, Reason::HandlerFailed)));
-                return Receipt { missing, ..Receipt::default() };
-            };
-            let receipt = left.settle().await.unwrap_or_default();
-            missing.extend(receipt.missing);
-            Receipt { reached: receipt.reached, missing, published: receipt.published }
+            let mut receipt = settled.await.unwrap_or_default();
+            for Later { to, left } in later {
+                let Ok(left) = left.await else {
+                    receipt.missing.extend(to.into_iter().map(|id| (id, Reason::HandlerFailed)));
+                    continue;
+                };
+                // What the gate has let go may have to wait for a node's next life.
+                let rest: Pin<Box<dyn Future<Output = Receipt>>> = Box::pin(left.receipt());
+                let rest = rest.await;
+                receipt.reached.extend(rest.reached);
+                receipt.missing.extend(rest.missing);
+                receipt.published.extend(rest.published);
+            }
+            receipt
         }
     }
 

@@ -238,7 +238,7 @@ impl Node {
     /// event.
     pub fn one_way_raw(&self, row: Row, to: NodeId, (module, method): (&str, &str), args: &[u8]) {
         let node = &self.0;
-        let is_plain = to != node.config.master && !node.gate.holds(row);
+        let is_plain = to != node.config.master && !node.gate.holds(row) && !node.is_replaced(to);
         let is_small = args.len() <= node.config.limits.message_bytes;
         let peers = node.peers.borrow();
         let Some(peer) = peers.get(&to).filter(|peer| is_plain && is_small && peer.is_connected()) else {

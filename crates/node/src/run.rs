@@ -220,6 +220,17 @@ impl Node {
             let _ = call.respond(&());
         });
         let node = self.clone();
+        self.register(Row::Internal, control::NODE, "replace", move |call| {
+            let replace = call.args::<control::Replace>();
+            let obeys = node.obeys(call.from(), call.incarnation());
+            let responder = call.into_responder();
+            let taken_in = move || drop(responder.respond(&()));
+            match replace {
+                Ok(replace) if obeys => node.replace(replace, taken_in),
+                _ => taken_in(),
+            }
+        });
+        let node = self.clone();
         self.register(Row::Internal, control::NODE, "drain", move |call| {
             if node.obeys(call.from(), call.incarnation())
                 && let Ok(drains) = call.args::<control::Drain>()
@@ -293,6 +304,7 @@ impl Inner {
             self.progress.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             self.expire_requests(now);
             self.expire_held(now);
+            self.expire_replaced(now);
             if self.acks_due.get().is_some_and(|due| due <= now) {
                 self.acks_due.set(None);
                 self.tell_all_acks();
@@ -301,6 +313,7 @@ impl Inner {
                 self.pending.borrow().next_deadline(),
                 self.waiting.borrow().next_deadline(),
                 self.gate.next_deadline(),
+                self.replaced.next_deadline(),
                 self.acks_due.get(),
                 // Well within the time after which it would count as stuck.
                 Some(now + IDLE_TURN.min(self.config.timing.stuck / 4)),

@@ -99,13 +99,33 @@ impl Node {
         {
             return self.hold_one(hold, [Receiver::Node(id)].into_iter().collect(), (id, takes), &envelope);
         }
-        match node.post_to_role(id, takes, &envelope) {
-            Ok(ticket) => Ok(self.sent_to(id, ticket)),
-            Err(reason) => {
-                node.stats.dropped(row, reason);
-                Err(SendError::route(row, format!("node {id}"), reason))
-            }
+        self.post_or_keep(id, takes, &envelope).map_err(|reason| {
+            node.stats.dropped(row, reason);
+            SendError::route(row, format!("node {id}"), reason)
+        })
+    }
+
+    /// Queues an event or a push for a node, or keeps it for that node's next life.
+    fn post_or_keep(
+        &self,
+        id: NodeId,
+        takes: fn(Role) -> bool,
+        envelope: &Envelope<'_>,
+    ) -> Result<Sent, Reason> {
+        if self.0.is_replaced(id) {
+            return self.keep(id, takes, envelope);
         }
+        self.0.post_to_role(id, takes, envelope).map(|ticket| self.sent_to(id, ticket))
+    }
+
+    #[cold]
+    fn keep(&self, id: NodeId, takes: fn(Role) -> bool, envelope: &Envelope<'_>) -> Result<Sent, Reason> {
+        let mut body = Vec::with_capacity(64 + envelope.payload.len());
+        envelope.encode_into(&mut body);
+        let later = self.0.keep_frame(id, takes, envelope.meta.row, body)?;
+        let mut sent = Sent::none(self.clone());
+        sent.later.push(later);
+        Ok(sent)
     }
 
     /// As [`Node::send`] for a broadcast that need not be in order with anything, not even with itself: nodes on other machines
@@ -162,7 +182,10 @@ impl Node {
         envelope: &Envelope<'_>,
     ) -> Result<Sent, SendError> {
         let row = envelope.meta.row;
-        let reachable = self.0.view.borrow().reachable(id, takes);
+        let reachable = match self.0.is_replaced(id) {
+            true => Ok(id),
+            false => self.0.view.borrow().reachable(id, takes),
+        };
         let held = match reachable {
             Ok(id) => self.hold_frame(hold, receivers, (&[id], takes), envelope),
             Err(reason) => {
@@ -182,7 +205,14 @@ impl Node {
         unordered: Option<Group>,
     ) -> Result<Sent, SendError> {
         let node = &self.0;
-        let (to, mut missing) = node.view.borrow().resolve(address);
+        let (mut to, mut missing) = node.view.borrow().resolve(address);
+        missing.retain(|at| match at.node.filter(|id| node.is_replaced(*id)) {
+            Some(id) => {
+                to.push(id);
+                false
+            }
+            None => true,
+        });
         node.stats.sent(row, (to.len() + missing.len()) as u64);
         missing.iter().for_each(|at| node.stats.dropped(row, at.reason));
         let envelope = Envelope { meta: node.meta(row), body: Body::Event { topic }, payload };
@@ -198,29 +228,34 @@ impl Node {
         }
         let mut body = Vec::with_capacity(64 + topic.len() + payload.len());
         envelope.encode_into(&mut body);
-        let stream = unordered.and_then(|group| node.publish(&group, &to, &body));
-        let (mut reached, mut published) = (SmallVec::new(), Vec::new());
+        let stream = unordered.and_then(|group| {
+            let there: Vec<NodeId> = to.iter().copied().filter(|id| !node.is_replaced(*id)).collect();
+            node.publish(&group, &there, &body)
+        });
+        let mut sent = Sent::none(self.clone());
         for id in to {
             if stream.as_ref().is_some_and(|stream| stream.reaches(id)) {
-                published.push(id);
+                sent.published.push(id);
                 continue;
             }
             let posted = if id == self.id() {
-                node.post_local(&envelope)
+                node.post_local(&envelope).map(|ticket| sent.to.push((id, ticket)))
+            } else if node.is_replaced(id) {
+                node.keep_frame(id, |_| true, row, body.clone()).map(|later| sent.later.push(later))
             } else {
-                node.peer(id).and_then(|peer| node.post_peer(&peer, row, |out| out.extend_from_slice(&body)))
+                let peer = node.peer(id);
+                let posted =
+                    peer.and_then(|peer| node.post_peer(&peer, row, |out| out.extend_from_slice(&body)));
+                posted.map(|ticket| sent.to.push((id, ticket)))
             };
-            match posted {
-                Ok(ticket) => reached.push((id, ticket)),
-                Err(reason) => {
-                    node.stats.dropped(row, reason);
-                    missing.push(NoRoute { node: Some(id), reason });
-                }
+            if let Err(reason) = posted {
+                node.stats.dropped(row, reason);
+                missing.push(NoRoute { node: Some(id), reason });
             }
         }
         match (address, missing.first()) {
             (Address::Master, Some(at)) => Err(SendError::route(row, "the master", at.reason)),
-            (_, None) if reached.is_empty() && published.is_empty() => {
+            (_, None) if sent.targets() == 0 => {
                 let to = match address {
                     Address::ServersOfType(name) => format!("servers of type {name:?}"),
                     _ => "services".to_owned(),
@@ -229,7 +264,7 @@ impl Node {
                 node.stats.dropped(row, Reason::NoRoute);
                 Err(SendError::route(row, to, Reason::NoRoute))
             }
-            _ => Ok(Sent { node: self.clone(), to: reached, missing, published, held: None }),
+            _ => Ok(Sent { missing, ..sent }),
         }
     }
 
@@ -239,12 +274,13 @@ impl Node {
     /// The reason why it cannot reach the node; counted.
     pub fn forward(&self, to: NodeId, meta: Meta, topic: &[u8], payload: &[u8]) -> Result<(), Reason> {
         let envelope = Envelope { meta, body: Body::Event { topic }, payload };
-        let takes = |role: Role| match meta.row {
-            Row::ClientToService => role == Role::Service,
-            _ => role.is_server(),
+        let takes: fn(Role) -> bool = match meta.row {
+            Row::ClientToService => |role| role == Role::Service,
+            _ => Role::is_server,
         };
-        let posted = self.0.view.borrow().reachable(to, takes).and_then(|id| self.0.post(id, &envelope));
-        posted.map(drop).inspect_err(|reason| self.0.stats.dropped(meta.row, *reason))
+        self.post_or_keep(to, takes, &envelope)
+            .map(drop)
+            .inspect_err(|reason| self.0.stats.dropped(meta.row, *reason))
     }
 
     /// Sends an event to clients, through their proxy. Encoded once for the proxy, whatever the number.
@@ -291,7 +327,7 @@ impl Node {
         }
         node.stats.sent(row, 1);
         let envelope = Envelope { meta: node.meta(row), body: Body::Push { to, topic }, payload };
-        let takes = |role| role == Role::Proxy;
+        let takes: fn(Role) -> bool = |role| role == Role::Proxy;
         if node.gate.holds(row) {
             let receivers: Receivers = match to {
                 PushTo::Uid(uid) => [Receiver::Uid(uid)].into_iter().collect(),
@@ -301,14 +337,10 @@ impl Node {
                 return self.hold_one(hold, receivers, (proxy, takes), &envelope);
             }
         }
-        let posted = node.view.borrow().reachable(proxy, takes).and_then(|id| node.post(id, &envelope));
-        match posted {
-            Ok(ticket) => Ok(self.sent_to(proxy, ticket)),
-            Err(reason) => {
-                node.stats.dropped(row, reason);
-                Err(SendError::route(row, format!("proxy {proxy}"), reason))
-            }
-        }
+        self.post_or_keep(proxy, takes, &envelope).map_err(|reason| {
+            node.stats.dropped(row, reason);
+            SendError::route(row, format!("proxy {proxy}"), reason)
+        })
     }
 
     /// Sends an event to a player on this server (row 1).

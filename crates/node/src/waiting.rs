@@ -51,7 +51,7 @@ enum HeldTo {
 }
 
 impl HeldRequest {
-    fn new(request: &Outgoing<'_>, waiter: Option<Waiter>) -> HeldRequest {
+    pub(crate) fn new(request: &Outgoing<'_>, waiter: Option<Waiter>) -> HeldRequest {
         let to = match request.to {
             To::Module => HeldTo::Module,
             To::Key(key) => HeldTo::Key(key.into()),
@@ -73,8 +73,9 @@ impl HeldRequest {
         self.row
     }
 
-    pub(crate) fn deadline(&self) -> Duration {
-        self.deadline
+    /// None for what wants no answer: it may come as late as it likes.
+    pub(crate) fn deadline(&self) -> Option<Duration> {
+        self.waiter.is_some().then_some(self.deadline)
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -123,13 +124,19 @@ impl Inner {
     }
 
     fn provider_of(&self, request: &Outgoing<'_>) -> Result<Provider, Reason> {
-        Ok(match request.to {
+        let is_internal = request.row == Row::Internal;
+        let found = match request.to {
             To::Module => self.view.borrow_mut().provider(request.module),
             To::Key(key) => self.view.borrow().provider_for_key(request.module, key),
             To::Master => self.view.borrow().master().map_or(Provider::Wait, Provider::Node),
             // The runtime's own: a node that is connected and not yet in the view can be asked.
             To::Node(id) if self.is_connected(id) => Provider::Node(id),
+            To::Node(id) if !is_internal && self.is_replaced(id) => Provider::Node(id),
             To::Node(id) => Provider::Node(self.view.borrow().reachable(id, |_| true)?),
+        };
+        Ok(match found {
+            Provider::None if self.will_be_served(request.module) => Provider::Wait,
+            found => found,
         })
     }
 
@@ -160,8 +167,10 @@ impl Inner {
         let mut held = held;
         let waiter = held.waiter.take();
         let request = held.outgoing(self.clock.now());
-        let is_up =
-            |id: &NodeId| self.is_connected(*id) || self.view.borrow().reachable(*id, |_| true).is_ok();
+        let is_up = |id: &NodeId| {
+            let is_there = self.is_connected(*id) || self.is_replaced(*id);
+            is_there || self.view.borrow().reachable(*id, |_| true).is_ok()
+        };
         match pinned.filter(is_up) {
             Some(id) => self.send_request(id, &request, waiter),
             None => self.route_request(&request, waiter),
@@ -201,6 +210,9 @@ impl Inner {
     }
 
     fn send_request(self: &Rc<Self>, to: NodeId, request: &Outgoing<'_>, waiter: Option<Waiter>) {
+        if request.row != Row::Internal && self.is_replaced(to) {
+            return self.keep_request(to, request, waiter);
+        }
         let timeout_ms = request.timeout.as_millis().min(u128::from(u32::MAX)) as u32;
         let peer = if to == self.config.id { Ok(None) } else { self.peer(to).map(Some) };
         let peer = match peer {
@@ -299,9 +311,15 @@ impl Inner {
         self.guarded(&"callback", || waiter.finish(reply));
     }
 
+    /// Whether any request waits for a provider.
+    pub(crate) fn has_waiting(&self) -> bool {
+        !self.waiting.borrow().0.is_empty()
+    }
+
     /// Ends every request, for a node that stops.
     pub(crate) fn end_requests(self: &Rc<Self>) {
         self.end_held();
+        self.end_replaced();
         let pending = self.pending.borrow_mut().drain();
         let held = std::mem::take(&mut self.waiting.borrow_mut().0);
         // These never left; those before are with whom they were sent to.

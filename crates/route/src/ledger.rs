@@ -59,6 +59,11 @@ impl<R> Ledger<R> {
         None
     }
 
+    /// The number of the last frame sent; 0 before the first.
+    pub fn last_sent(&self) -> u32 {
+        self.sent
+    }
+
     /// How many frames are sent and not acknowledged.
     pub fn unacknowledged(&self) -> usize {
         self.under_way.len()

@@ -43,6 +43,36 @@ pub fn audit(books: &BTreeMap<Life, Report>, died: impl Fn(Life) -> bool) -> Vec
     wrong
 }
 
+/// What nodes lost though they were only replaced: messages that went to a life that left, or were dropped because a node was
+/// not there. What concerns single sessions, and what handlers do, is no loss.
+pub fn lost(books: &BTreeMap<Life, Report>) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let allowed = [
+        Reason::StaleSession,
+        Reason::PlayerOffline,
+        Reason::HandlerFailed,
+        Reason::DeadlineExceeded,
+        Reason::NoProvider,
+    ];
+    for (life, book) in books {
+        for (row, reason, count) in &book.dropped {
+            // The oracle sees what becomes of requests: their callers had given this one up.
+            let is_late = (*row, *reason) == (Row::ResponseToServer.code(), Reason::NodeLost);
+            if *row != Row::Internal.code() && !allowed.contains(reason) && !is_late {
+                wrong.push(format!("{life} dropped {count} of row {row}: {reason}"));
+            }
+        }
+        for pair in &book.pairs {
+            let counts = |row: u8| row != Row::Internal.code() && row != Row::ResponseToServer.code();
+            for (row, count) in pair.under_way.iter().filter(|(row, _)| counts(**row)) {
+                let (peer, of) = (pair.peer, pair.incarnation);
+                wrong.push(format!("{count} of row {row} were on the way from {life} to {peer}.{of}"));
+            }
+        }
+    }
+    wrong
+}
+
 /// Answers that came to a caller that no longer waited.
 pub fn late_answers(books: &BTreeMap<Life, Report>) -> u64 {
     let late = (Row::ResponseToServer.code(), Reason::DeadlineExceeded);

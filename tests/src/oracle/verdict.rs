@@ -19,6 +19,7 @@ impl Oracle {
         let end = state.now();
         let mut wrong = Vec::new();
         for (id, message) in state.messages.iter().enumerate() {
+            wrong.extend(state.judge_strictly(id, message));
             match message.kind {
                 Kind::Request(timeout) | Kind::ToNobody(timeout) => {
                     wrong.extend(state.judge_request(id, message, timeout, end))
@@ -50,6 +51,20 @@ impl State {
             |(x, y, ..): &&(NodeId, NodeId, Duration, Duration)| (*x, *y) == (a, b) || (*x, *y) == (b, a);
         let silences = self.silent.iter().filter(pair);
         silences.fold(at, |at, (_, _, since, until)| if *since <= at && at <= *until { *until } else { at })
+    }
+
+    /// Where nodes are only replaced, every call is taken and every event arrives, and requests fail by their handlers and
+    /// their own time alone.
+    fn judge_strictly(&self, id: usize, message: &Message) -> Option<String> {
+        let Message { from, kind, at, .. } = message;
+        let (at, is_unseen) = (at.as_secs_f64(), message.seen.is_empty());
+        let wrong = match kind {
+            _ if !self.is_strict => None,
+            _ if message.refused => Some("was refused"),
+            Kind::Event(_) if is_unseen => Some("never arrived"),
+            _ => None,
+        };
+        wrong.map(|wrong| format!("{id} of {from} ({kind:?}), sent at {at:.3}s, {wrong}"))
     }
 
     fn judge_request(

@@ -2,8 +2,10 @@
 
 use super::Cluster;
 use chappe_node::NodeError;
-use chappe_wire::NodeId;
+use chappe_node::control_tool::DrainNode;
+use chappe_wire::{NodeId, Role};
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -37,11 +39,17 @@ pub(super) async fn play(cluster: &Rc<Cluster>) {
         script.at(after, Due::Start(*id));
     }
     script.until_whole("at the start").await;
+    cluster.begun.set(true);
     let end = Instant::now() + cluster.plan.length;
     let mut next = Instant::now();
     while Instant::now() < end {
-        if cluster.plan.faults && Instant::now() >= next {
-            script.fault();
+        if Instant::now() >= next {
+            if cluster.plan.faults {
+                script.fault();
+            }
+            if cluster.plan.rolls {
+                script.roll().await;
+            }
             next = Instant::now() + Duration::from_millis(cluster.rng.range(100, 1200));
         }
         script.step().await;
@@ -112,6 +120,35 @@ impl Script {
             }
             Due::Heal(a, b) => cluster.net.heal(a, b),
         }
+    }
+
+    /// Replaces a node, as one step of `chappe roll` does, and waits until it is back.
+    async fn roll(&mut self) {
+        let cluster = self.cluster.clone();
+        let others: Vec<NodeId> =
+            cluster.nodes.iter().filter(|(_, role, _)| *role != Role::Master).map(|(id, ..)| *id).collect();
+        let id = *cluster.rng.pick(&others);
+        let Some(master) = cluster.up.borrow().values().find_map(|up| up.master.clone()) else { return };
+        cluster.oracle.tells(format!("{id} is rolled"));
+        let asked = DrainNode { id, timeout_ms: 50, restart: true, force: true };
+        let drained = {
+            // What it asks is sent from the master's own set.
+            let mut draining = pin!(master.drain_node(asked));
+            loop {
+                tokio::select! {
+                    biased;
+                    drained = &mut draining => break drained,
+                    () = self.step() => {}
+                }
+            }
+        };
+        if let Err(failure) = drained {
+            cluster.oracle.wrong(format!("{id} cannot be drained: {failure}"));
+        }
+        while cluster.up.borrow().get(&id).is_some_and(|up| up.ended.borrow().is_none()) {
+            self.step().await;
+        }
+        self.until_whole("after a roll").await;
     }
 
     fn fault(&mut self) {
