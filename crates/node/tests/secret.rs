@@ -3,16 +3,20 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
 mod common;
+#[path = "../../link/tests/server/mod.rs"]
+mod server;
 
 use chappe_link::Link;
 use chappe_link::local::LocalLink;
 use chappe_link::memory::MemoryLink;
+use chappe_link::nats::{NatsLink, NatsOptions};
 use chappe_node::{Beats, Node, NodeError, Report, State, To, control};
 use chappe_wire::hello::{Auth, Greeting, Hello, PROTOCOL};
 use chappe_wire::secret::{Nonce, Proof, Secrets};
 use chappe_wire::{NodeId, Reason, Role, Row};
 use common::raw::hello;
 use common::{AnyLink, SECOND, config};
+use server::Server;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,7 +53,11 @@ fn master(link: &LocalLink, secrets: &str) -> Node {
 
 /// A life of a node: how it ends.
 fn live(node: &Node, link: &LocalLink) -> tokio::task::JoinHandle<Result<(), NodeError>> {
-    let (node, link) = (node.clone(), Arc::new(link.clone()));
+    live_over(node, Arc::new(link.clone()))
+}
+
+fn live_over(node: &Node, link: AnyLink) -> tokio::task::JoinHandle<Result<(), NodeError>> {
+    let node = node.clone();
     tokio::task::spawn_local(async move { node.run(link, Beats::Task, async |_: &Node| Ok(())).await })
 }
 
@@ -292,6 +300,48 @@ fn nodes_of_one_process_have_to_prove_what_all_of_them_know() {
         common::start(&lobby, &link, |_| {});
         timeout(60 * SECOND, until(|| knows(&master, 20))).await.unwrap();
     });
+}
+
+#[test]
+fn over_nats_a_node_with_another_secret_or_none_joins() {
+    // To NATS itself they are all the same: only the secret tells them apart.
+    let Some(server) = Server::start("authorization { user: u, password: p }") else { return };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let all = async {
+        let url = format!("nats://u:p@127.0.0.1:{}", server.port());
+        let process = || -> AnyLink { Arc::new(NatsLink::new(NatsOptions::new([url.clone()], "test"))) };
+        let master = common::master_of(node(1, Role::Master, OLD), &process());
+        let (lobby, mail) = (node(20, Role::Lobby, OLD), node(40, Role::Service, OLD));
+        let lives = [live_over(&lobby, process()), live_over(&mail, process())];
+        until(|| knows(&lobby, 40) && knows(&mail, 20)).await;
+        talk(&lobby, 40).await;
+        for (secrets, why) in [(NEW, "does not know this cluster's secret"), ("", "shows no cluster secret")]
+        {
+            let before = master.stats().named("wrong_secrets");
+            let stranger = node(30, Role::Game, secrets);
+            let error = live_over(&stranger, process()).await.unwrap().unwrap_err();
+            let NodeError::Refused { refusal, .. } = &error else { panic!("{error}") };
+            assert_eq!(refusal.reason, Reason::WrongSecret);
+            assert!(refusal.message.contains(why) && error.to_string().contains("30"), "{error}");
+            assert!(master.stats().named("wrong_secrets") > before);
+            assert!(!knows(&master, 30));
+        }
+        // A whole cluster's worth of strangers changes nothing for those that know it; nor does one that calls a node
+        // and not the master.
+        let link = process();
+        let conn = link.dial(NodeId(40)).await.unwrap();
+        let secrets = Secrets::parse(NEW).unwrap();
+        let hello = Hello { role: Role::Tool, to: Some(NodeId(40)), ..hello(-7, 1) };
+        let greeted =
+            chappe_node::dial_greeting(&*conn, &mut chappe_link::Buffer::default(), hello, &secrets).await;
+        let text = greeted.unwrap_err().to_string();
+        assert!(text.contains("WrongSecret"), "{text}");
+        talk(&lobby, 40).await;
+        assert!(lives.iter().all(|life| !life.is_finished()));
+        assert_eq!(lobby.stats().named("strangers_let_in"), 0);
+    };
+    let local = tokio::task::LocalSet::new();
+    local.block_on(&runtime, async { timeout(60 * SECOND, all).await.unwrap() });
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Getting a connection to NATS: every reason why there is none is told by its name, and within some seconds.
 
+use super::creds::expired_for;
 use super::hub::{Hub, lock};
 use super::message::{Head, Kind};
 use super::options::Credentials;
@@ -105,7 +106,19 @@ impl Hub {
                     Credentials::None if self.options.servers.iter().all(|server| !server.contains('@')) => {
                         "it refuses these credentials: it wants some, and there are none".to_owned()
                     }
-                    credentials => format!("it refuses these credentials: {credentials}"),
+                    credentials => {
+                        let late = match credentials {
+                            Credentials::File(path) => expired_for(path),
+                            _ => None,
+                        };
+                        let late = late.map_or_else(String::new, |late| {
+                            format!(
+                                "; its token has expired, {} s ago by this machine's clock",
+                                late.as_secs()
+                            )
+                        });
+                        format!("it refuses these credentials: {credentials}{late}")
+                    }
                 };
                 return io::Error::new(io::ErrorKind::PermissionDenied, why);
             }

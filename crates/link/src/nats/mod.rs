@@ -13,6 +13,7 @@
 mod claim;
 mod conn;
 mod connect;
+mod creds;
 mod hub;
 mod identity;
 mod message;

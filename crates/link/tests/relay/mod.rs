@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Notify;
 use tokio::sync::watch;
 
@@ -30,7 +30,7 @@ impl Relay {
                         () = ended.notified() => return,
                         client = listener.accept() => {
                             let (client, _) = client.unwrap();
-                            if let Ok(server) = TcpStream::connect(("127.0.0.1", server)).await {
+                            if let Ok(server) = narrow(server).await {
                                 tokio::spawn(carry(client, server, holding.clone()));
                             }
                         }
@@ -60,6 +60,13 @@ impl Drop for Relay {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// A connection to the server that takes in little: what is held stays with the server, and not between the two.
+async fn narrow(server: u16) -> std::io::Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_recv_buffer_size(16 << 10)?;
+    socket.connect(([127, 0, 0, 1], server).into()).await
 }
 
 async fn carry(client: TcpStream, server: TcpStream, mut held: watch::Receiver<bool>) {

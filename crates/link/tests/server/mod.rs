@@ -1,6 +1,6 @@
 //! A NATS server for tests: Debian's, on a free port of this machine, ended with the test.
 
-#![allow(unreachable_pub, reason = "the tests of clusters have it as a module of their library")]
+#![allow(unreachable_pub, dead_code, reason = "several tests have it, one of them as a module of a library")]
 
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
@@ -56,6 +56,11 @@ impl Server {
         format!("nats://127.0.0.1:{}", self.port)
     }
 
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+    }
+
     /// Ends it at once, as a kill would.
     pub fn kill(&mut self) {
         if let Some(mut keeper) = self.keeper.take() {
@@ -83,9 +88,7 @@ impl Server {
         self.keeper = Some(keeper);
         let begun = Instant::now();
         while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
-            let log = self.dir.path().join("log");
-            let log = || std::fs::read_to_string(&log).unwrap_or_default();
-            assert!(begun.elapsed() < Duration::from_secs(20), "NATS takes no connection: {}", log());
+            assert!(begun.elapsed() < Duration::from_secs(20), "NATS takes no connection: {}", self.log());
             std::thread::sleep(Duration::from_millis(5));
         }
     }
