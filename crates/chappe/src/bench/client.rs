@@ -2,8 +2,8 @@
 
 use super::cluster::{MODULE, with_proxy};
 use super::measure::{Figure, Tally, Window, meter};
-use super::{BenchResult, LinkName, Programs, WorkArgs};
-use chappe_client::{Client, ClientEvent, Login};
+use super::{BenchResult, ClientArgs, LinkName, Programs};
+use chappe_client::{Client, ClientEvent, Login, Tls};
 use serde_bytes::Bytes;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -15,14 +15,15 @@ const LOGINS: usize = 64;
 /// Attempts of one login: the lobby may not be routable yet.
 const ATTEMPTS: usize = 100;
 
-pub(super) fn run(with: &Programs, args: &WorkArgs) -> BenchResult<Figure> {
+pub(super) fn run(with: &Programs, args: &ClientArgs) -> BenchResult<Figure> {
+    let ClientArgs { work: args, tls } = args;
     if args.link == LinkName::Memory {
         return Err(
             "clients reach a proxy that is a process of its own: there is no `client` over memory".into()
         );
     }
-    with_proxy(with, async |url, pids| {
-        let clients = connect(&url, args.in_flight).await?;
+    with_proxy(with, *tls, async |door, pids| {
+        let clients = connect(&door, args.in_flight).await?;
         let window = args.window();
         let cpu = meter(window, pids.into_iter().chain([std::process::id()]).collect());
         let tally = Rc::new(RefCell::new(Tally::new(window)?));
@@ -41,13 +42,21 @@ pub(super) fn run(with: &Programs, args: &WorkArgs) -> BenchResult<Figure> {
     })
 }
 
+/// Where players come in.
+#[derive(Debug, Clone)]
+pub(super) struct Door {
+    pub(super) url: String,
+    /// Whom they trust, where the door is `wss://`.
+    pub(super) tls: Option<Tls>,
+}
+
 /// Logs in players 1 to `count`.
-pub(super) async fn connect(url: &str, count: usize) -> BenchResult<Vec<Client>> {
+pub(super) async fn connect(door: &Door, count: usize) -> BenchResult<Vec<Client>> {
     let mut clients = Vec::with_capacity(count);
     let uids: Vec<u64> = (1..=count as u64).collect();
     for some in uids.chunks(LOGINS) {
         let logins: Vec<_> =
-            some.iter().map(|uid| tokio::task::spawn_local(login(url.to_owned(), *uid))).collect();
+            some.iter().map(|uid| tokio::task::spawn_local(login(door.clone(), *uid))).collect();
         for login in logins {
             clients.push(login.await??);
         }
@@ -55,10 +64,11 @@ pub(super) async fn connect(url: &str, count: usize) -> BenchResult<Vec<Client>>
     Ok(clients)
 }
 
-async fn login(url: String, uid: u64) -> Result<Client, chappe_client::ClientError> {
+async fn login(door: Door, uid: u64) -> Result<Client, chappe_client::ClientError> {
     let mut attempt = 0;
     loop {
-        match Client::connect(url.clone(), Login::new(uid)).await {
+        let login = Login { tls: door.tls.clone(), ..Login::new(uid) };
+        match Client::connect(door.url.clone(), login).await {
             Err(_) if attempt < ATTEMPTS => attempt += 1,
             done => return done,
         }

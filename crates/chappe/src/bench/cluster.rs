@@ -1,7 +1,9 @@
 //! A throw-away cluster: the master on a thread, the measured node on the caller's, and peers as processes of
 //! this program (local link) or threads (memory link). Or, for clients: a proxy and a game as processes.
 
+use super::client::Door;
 use super::python::PythonPeer;
+use super::tls::Certificate;
 use super::{BenchResult, LinkName, Programs};
 use chappe_link::Link;
 use chappe_link::local::LocalLink;
@@ -50,6 +52,9 @@ pub(crate) struct PeerArgs {
     /// What it is.
     #[arg(long, value_enum, default_value = "service")]
     part: Part,
+    /// A proxy takes connections over TLS, with the certificate in that directory.
+    #[arg(long)]
+    tls: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -125,22 +130,27 @@ pub(super) fn with_peers<T: 'static>(
     result.unwrap_or_else(|| Err("nothing was measured".into()))
 }
 
-/// Runs `drive` with a proxy's url, on a runtime of one thread, and hands it the ids of the proxy's and the
+/// Runs `drive` with the way to a proxy, on a runtime of one thread, and hands it the ids of the proxy's and the
 /// game's processes.
 pub(super) fn with_proxy<T>(
     with: &Programs,
-    drive: impl AsyncFnOnce(String, [u32; 2]) -> BenchResult<T>,
+    tls: bool,
+    drive: impl AsyncFnOnce(Door, [u32; 2]) -> BenchResult<T>,
 ) -> BenchResult<T> {
     crate::open_files::raise_limit();
     let dir = tempfile::tempdir()?;
     let link: SharedLink = Arc::new(LocalLink::new(dir.path()));
     std::thread::spawn(move || run_blocking(|| master(link)));
     let (game, _) = spawn(&with.own, "peer", dir.path(), &["--part", "game"])?;
-    let (proxy, url) = spawn(&with.own, "peer", dir.path(), &["--part", "proxy"])?;
+    let certificate = if tls { Some(Certificate::make(dir.path())?) } else { None };
+    let mut part = vec!["--part", "proxy"];
+    part.extend(tls.then_some("--tls"));
+    let (proxy, url) = spawn(&with.own, "peer", dir.path(), &part)?;
+    let door = Door { url, tls: certificate.map(|own| own.trusted()) };
     let pids = [proxy.id(), game.id()];
     let _children = Children(vec![game, proxy]);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    tokio::task::LocalSet::new().block_on(&runtime, drive(url, pids))
+    tokio::task::LocalSet::new().block_on(&runtime, drive(door, pids))
 }
 
 /// Starts a peer process by its subcommand and waits until it is ready; what it says then is its address.
@@ -178,7 +188,7 @@ pub(super) fn peer(args: &PeerArgs) -> BenchResult<()> {
         match args.part {
             Part::Service => serve(args.index, link).await,
             Part::Game => game(link).await,
-            Part::Proxy => proxy(link).await,
+            Part::Proxy => proxy(link, args.tls.then(|| Certificate::in_directory(&args.dir))).await,
         }
     })?)
 }
@@ -206,17 +216,19 @@ async fn game(link: SharedLink) -> Result<(), NodeError> {
     node.run(link, Beats::Thread, setup).await
 }
 
-async fn proxy(link: SharedLink) -> Result<(), NodeError> {
+async fn proxy(link: SharedLink, certificate: Option<Certificate>) -> Result<(), NodeError> {
     let node = Node::new(config(PROXY, Role::Proxy, "proxy"));
     let setup = async |node: &Node| {
+        let scheme = if certificate.is_some() { "wss" } else { "ws" };
+        let tls = certificate.map(|own| own.load()).transpose()?;
         // The figures are to be the way's, not the limit's.
-        let options =
-            ProxyOptions { client_rate: u32::MAX, client_burst: u32::MAX, ..ProxyOptions::default() };
+        let (client_rate, client_burst) = (u32::MAX, u32::MAX);
+        let options = ProxyOptions { client_rate, client_burst, tls, ..ProxyOptions::default() };
         let proxy = Proxy::attach(node, options);
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|error| error.to_string())?;
         let address = listener.local_addr().map_err(|error| error.to_string())?;
         tokio::task::spawn_local(proxy.serve(listener));
-        say_ready(&format!("ws://{address}"));
+        say_ready(&format!("{scheme}://{address}"));
         Ok(())
     };
     node.run(link, Beats::Thread, setup).await

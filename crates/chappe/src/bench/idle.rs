@@ -22,14 +22,14 @@ struct Idle {
 
 #[expect(clippy::print_stdout, reason = "the figure is what the command is for")]
 pub(super) fn run(with: &Programs, args: &IdleArgs, json: bool) -> BenchResult<()> {
-    let idle = with_proxy(with, async |url, [proxy, game]| {
+    let idle = with_proxy(with, args.tls, async |door, [proxy, game]| {
         let memory = |pid| resident_bytes(pid).ok_or("a process of the measurement has ended");
         // The first client brings what the proxy allocates once.
-        let first = connect(&url, 1).await?;
+        let first = connect(&door, 1).await?;
         sleep(REST).await;
         let (node_rss_bytes, before) = (memory(game)?, memory(proxy)?);
         drop(first);
-        let clients = connect(&url, args.clients).await?;
+        let clients = connect(&door, args.clients).await?;
         sleep(REST).await;
         let grown = memory(proxy)?.saturating_sub(before);
         Ok(Idle { node_rss_bytes, client_bytes: grown / clients.len() as u64, clients: clients.len() })

@@ -5,6 +5,7 @@
 //! rpc      requests, a fixed number under way       oneway  events and broadcasts
 //! client   players' round trips through a proxy     idle    what nodes and clients cost that do nothing
 //! measure  the window that counts, and the figure    python  a peer whose handlers are in Python
+//! tls      the certificate of the throw-away cluster
 //! notify   rounds of notifications between players, beside what one would write by hand
 //! ```
 
@@ -16,6 +17,7 @@ mod notify;
 mod oneway;
 mod python;
 mod rpc;
+mod tls;
 
 use crate::app::App;
 use crate::exit::{self, CommandError};
@@ -47,10 +49,10 @@ enum Work {
     #[command(after_help = "Example:\n  chappe bench fanout --size 1024")]
     Fanout(WorkArgs),
     /// Round trips of players: client, proxy, game and back.
-    #[command(after_help = "Example:\n  chappe bench client --in-flight 1000")]
-    Client(WorkArgs),
+    #[command(after_help = "Example:\n  chappe bench client --in-flight 1000 --tls")]
+    Client(ClientArgs),
     /// What an idle node and an idle client cost in memory.
-    #[command(after_help = "Example:\n  chappe bench idle --clients 10000 --json")]
+    #[command(after_help = "Example:\n  chappe bench idle --clients 10000 --tls --json")]
     Idle(IdleArgs),
     /// Money given from player to player, exactly once, beside what one would write by hand in PostgreSQL.
     #[command(after_help = "Example:\n  chappe bench notify --store sqlite --servers 2 --in-flight 1024")]
@@ -93,6 +95,16 @@ struct HandlerArgs {
     python: bool,
 }
 
+/// What measurements of players take.
+#[derive(Debug, Clone, clap::Args)]
+struct ClientArgs {
+    #[command(flatten)]
+    work: WorkArgs,
+    /// Over TLS, with a certificate that the program `openssl` makes for it.
+    #[arg(long)]
+    tls: bool,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum LinkName {
     /// Nodes of one process, each on a thread of its own.
@@ -106,6 +118,9 @@ struct IdleArgs {
     /// How many idle clients.
     #[arg(long, default_value_t = 10_000)]
     clients: usize,
+    /// The clients come over TLS, with a certificate that the program `openssl` makes for it.
+    #[arg(long)]
+    tls: bool,
 }
 
 /// Why a measurement did not come about.
@@ -140,7 +155,7 @@ pub(crate) fn run(args: Args, app: &App, json: bool) -> Result<(), CommandError>
         Work::Fanout(args) => {
             oneway::run(with, &args, oneway::FANOUT, false).map(|figure| show(&figure, &args, json))
         }
-        Work::Client(args) => client::run(with, &args).map(|figure| show(&figure, &args, json)),
+        Work::Client(args) => client::run(with, &args).map(|figure| show(&figure, &args.work, json)),
         Work::Idle(args) => idle::run(with, &args, json),
         Work::Notify(args) => notify::run(with, &args, json),
         Work::NotifyPeer(args) => notify::peer(&args),

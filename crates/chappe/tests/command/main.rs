@@ -2,11 +2,12 @@
 
 mod access;
 mod apply;
+mod bench;
 mod check;
 mod engines;
 mod masters;
 #[path = "../../../link/tests/server/mod.rs"]
-#[allow(dead_code, missing_docs, reason = "other tests use the rest")]
+#[allow(missing_docs, reason = "it is the part of a library elsewhere")]
 mod nats;
 #[path = "../../../store/tests/stores/server.rs"]
 #[allow(dead_code, clippy::unwrap_used, reason = "other tests use the rest")]
