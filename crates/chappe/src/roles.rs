@@ -82,6 +82,7 @@ impl Part {
             Role::Proxy => {
                 let mut options = proxy_options(deploy, entry);
                 access::apply(deploy, &entry.access, &mut options)?;
+                options.handover = Some(deploy.run_dir().join(format!("{}.sessions", entry.id)));
                 Part::Proxy(Proxy::attach(node, app.proxy_options(options)))
             }
             _ => Part::Game(server()),
@@ -122,6 +123,7 @@ impl Part {
                     let listener = TcpListener::bind(address).await;
                     let listener =
                         listener.map_err(|error| format!("cannot listen on {address}: {error}"))?;
+                    proxy.settle().await;
                     node.spawn(proxy.clone().serve(listener));
                 }
                 Ok(())

@@ -146,6 +146,12 @@ impl Directory {
         lost.into_iter().flat_map(|uid| self.end(uid)).collect()
     }
 
+    /// The sessions that a proxy holds, by epoch.
+    pub(crate) fn of_proxy(&self, proxy: NodeId) -> BTreeMap<u64, Session> {
+        let held = self.by_uid.values().filter(|entry| entry.session.proxy == proxy);
+        held.map(|entry| (entry.session.epoch, entry.session)).collect()
+    }
+
     /// A server is gone. Its players' sessions go on: their proxies ask where to take them.
     pub(crate) fn lose_server(&mut self, now: Duration, server: NodeId) -> Vec<Effect> {
         let there = |entry: &&Entry| entry.session.server == Some(server) || entry.going == Some(server);

@@ -24,15 +24,20 @@ const LOOK: Duration = Duration::from_millis(20);
 const AGAIN: Duration = Duration::from_secs(5);
 
 impl Master {
-    /// Takes a node out of service: it takes nothing new, its players are taken to the emptiest other node of its type,
+    /// Takes a node out of service, or starts this master anew. A node takes nothing new, its players are taken to the emptiest other node of its type,
     /// else to the emptiest lobby, as by a transfer, and then it is told to leave. When players remain after the time, it
     /// serves on, unless that is not wanted.
     ///
     /// # Errors
-    /// `NoRoute`, `NotReady`: no such node, or not one that serves; `WrongRole` for the master; the failure of the request.
+    /// `NoRoute`, `NotReady`: no such node, or not one that serves; `WrongRole` for the master, unless it is to start anew; the failure of the request.
     pub fn drain_node(&self, asked: DrainNode) -> impl Future<Output = Result<Drained, Failure>> + use<> {
         let master = self.clone();
         async move {
+            if asked.id == master.0.node.id() && asked.restart {
+                // Its store is given back in order: of two masters the other one leads at once.
+                master.ask_stop(asked.id, true).await?;
+                return Ok(Drained { moved: 0, left: 0, leaves: true });
+            }
             let node = master.drainable(asked.id)?;
             let told = |drains: control::Drain| {
                 let to = To::Node(asked.id);
@@ -110,7 +115,13 @@ impl Master {
         let member = self.0.node.with_view(|view| view.member(id).cloned());
         let member = member.ok_or_else(|| refused(Reason::NoRoute))?;
         match (member.role, member.state) {
-            (Role::Master, _) => Err(refused(Reason::WrongRole)),
+            (Role::Master, _) => {
+                let text = format!(
+                    "nobody takes over what node {id} is, the master; started anew (`--restart`) it goes on, and of two the \
+                     other one leads meanwhile"
+                );
+                Err(Failure::new(Reason::WrongRole, text))
+            }
             (_, State::Ready | State::Draining) => Ok(member),
             (_, State::Starting | State::Stuck) => Err(refused(Reason::NotReady)),
         }

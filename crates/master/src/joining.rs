@@ -38,6 +38,7 @@ impl Master {
             self.0.directory.borrow_mut().expire(now);
             self.see_recovered();
             self.catch_up();
+            self.expire_away();
             self.tell_lease();
         }
     }
@@ -77,9 +78,13 @@ impl Master {
         });
         let master = self.clone();
         node.on_view(move |change| {
-            let Changed::Gone(member) = change else { return };
+            let member = match change {
+                Changed::Gone(member) => member,
+                Changed::Member(_, member) => return master.proxy_back(member),
+            };
             let now = master.now();
             let effects = match member.role {
+                Role::Proxy if master.0.node.awaits_next(member.id) => return master.proxy_away(member.id),
                 Role::Proxy => master.0.directory.borrow_mut().lose_proxy(member.id),
                 role if role.is_server() => master.0.directory.borrow_mut().lose_server(now, member.id),
                 _ => return,
@@ -198,6 +203,7 @@ impl Master {
     }
 
     fn rebuild(&self, proxy: NodeId, sessions: &[Session]) {
+        self.proxy_told(proxy, sessions);
         let effects = self.0.directory.borrow_mut().rebuild(self.now(), proxy, sessions);
         self.carry_out(effects);
     }

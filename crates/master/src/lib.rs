@@ -5,6 +5,7 @@
 //! answers nodes that come and go, `sessions` proxies and lobbies, `tools` the command line, and `http` everyone
 //! with a browser; `standby` is what a master tells that does not lead, where there are two. [`MasterSystem`] is what mods see.
 
+mod away;
 mod declare;
 mod directory;
 mod drain;

@@ -1,5 +1,6 @@
 //! The master's handle: what is registered on its node, and how decisions are passed on.
 
+use crate::away::AwayProxy;
 use crate::directory::{Directory, Effect};
 use crate::http::Urls;
 use crate::login::{LoginChoice, Strategy};
@@ -45,6 +46,8 @@ pub(crate) struct Inner {
     pub(crate) behind: RefCell<BTreeSet<NodeId>>,
     /// Nodes that are being replaced, and until when: who joins is told.
     pub(crate) replaced: RefCell<BTreeMap<NodeId, (Replace, Instant)>>,
+    /// Proxies that are being replaced and have left: what is to be settled when they are back.
+    pub(crate) away: RefCell<BTreeMap<NodeId, AwayProxy>>,
     /// How deploy.json was changed last, since this master runs.
     pub(crate) declare: RefCell<Option<Declare>>,
 }
@@ -76,6 +79,7 @@ impl Master {
             was_recovering: Cell::new(false),
             behind: RefCell::default(),
             replaced: RefCell::default(),
+            away: RefCell::default(),
             declare: RefCell::default(),
         }));
         master.serve_members();

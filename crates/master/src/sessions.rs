@@ -141,10 +141,14 @@ impl Master {
         }
         // The player is let in when the older session's server has let them go: nobody is on two servers.
         let master = self.clone();
+        let left: Vec<_> = closes.iter().filter_map(|close| self.leave_for(close)).collect();
         let closed: Vec<_> = closes.into_iter().filter_map(|close| self.ask_close(&close)).collect();
         self.0.node.spawn(async move {
             for closed in closed {
                 let _ = closed.await;
+            }
+            for left in left {
+                let _ = left.await;
             }
             let current = master.0.directory.borrow().by_uid(uid).map(|entry| entry.session.epoch);
             match current {
@@ -200,7 +204,9 @@ impl Master {
         });
         self.0.node.raise("PlayerTransferServerEvent", &event);
         let order = Move { epoch: session.epoch, server: target.id, param };
-        self.0.node.tell(session.proxy, control::PROXY, "move", &order);
+        if !self.keep_move(session.proxy, &order) {
+            self.0.node.tell(session.proxy, control::PROXY, "move", &order);
+        }
     }
 
     fn relocate(&self, relocate: Relocate) -> Result<NodeId, Refused> {

@@ -242,6 +242,10 @@ pub struct Leave {
     pub is_transfer: bool,
 }
 
+/// `$server hold`, from a proxy that has just come back as a new life ([`Replace`]): the epochs of those of its sessions whose
+/// players are on that server. All other players of that proxy have left. Answered with nil.
+pub type Hold = Vec<u64>;
+
 /// `$master where`: where players are. At most 100 uids.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Where {

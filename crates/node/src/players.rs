@@ -6,7 +6,7 @@ use crate::node::{Inner, Node};
 use chappe_route::{Changed, State};
 use chappe_wire::{NodeId, Origin, PlayerId, Reason, Role, Row, value};
 use rustc_hash::FxHashMap;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A player on this server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub struct Player {
 pub(crate) struct Players {
     by_epoch: BTreeMap<u64, Player>,
     epoch_of: FxHashMap<u64, u64>,
+    /// Proxies whose next life is to say which of their players go on.
+    awaited: BTreeSet<NodeId>,
 }
 
 impl Players {
@@ -94,13 +96,46 @@ impl Node {
             Err(error) => call.fail(Reason::BadData, &error.to_string()),
         });
         let node = self.clone();
-        self.on_view(move |change| {
-            if let Changed::Gone(member) = change
-                && member.role == Role::Proxy
-            {
-                node.lose_proxy(member.id);
+        self.register(Row::Internal, control::SERVER, "hold", move |call| {
+            match call.args::<control::Hold>() {
+                Ok(epochs) => {
+                    node.keep_players_of(call.from(), &epochs.into_iter().collect());
+                    let _ = call.respond(&());
+                }
+                Err(error) => call.fail(Reason::BadData, &error.to_string()),
             }
         });
+        let node = self.clone();
+        self.on_view(move |change| match change {
+            Changed::Gone(member) if member.role == Role::Proxy => {
+                if node.awaits_next(member.id) {
+                    node.0.players.borrow_mut().awaited.insert(member.id);
+                } else {
+                    node.lose_proxy(member.id);
+                }
+            }
+            // It has said nothing of them.
+            Changed::Member(_, member) if member.role == Role::Proxy && member.state == State::Ready => {
+                node.lose_awaited(member.id);
+            }
+            _ => {}
+        });
+    }
+
+    /// The next life of a proxy has these sessions; the players of all others of it are gone.
+    fn keep_players_of(&self, proxy: NodeId, epochs: &BTreeSet<u64>) {
+        let awaited = self.0.players.borrow_mut().awaited.remove(&proxy);
+        if awaited {
+            self.lose_players(proxy, |epoch| !epochs.contains(&epoch));
+        }
+    }
+
+    /// A proxy did not come back, or not with its sessions.
+    pub(crate) fn lose_awaited(&self, proxy: NodeId) {
+        let awaited = self.0.players.borrow_mut().awaited.remove(&proxy);
+        if awaited {
+            self.lose_proxy(proxy);
+        }
     }
 
     fn take_enter(&self, call: Call<'_>) {
@@ -172,15 +207,15 @@ impl Node {
 
     /// A proxy is gone, and with it the sessions of everyone who came through it.
     fn lose_proxy(&self, proxy: NodeId) {
-        self.cancel_arrivals(|arrival| arrival.proxy() == proxy);
+        self.lose_players(proxy, |_| true);
+    }
+
+    fn lose_players(&self, proxy: NodeId, is_lost: impl Fn(u64) -> bool) {
+        self.cancel_arrivals(|arrival| arrival.proxy() == proxy && is_lost(arrival.epoch()));
         let lost: Vec<u64> = {
             let players = self.0.players.borrow();
-            players
-                .by_epoch
-                .values()
-                .filter(|player| player.proxy == proxy)
-                .map(|player| player.id.0)
-                .collect()
+            let here = players.by_epoch.values().filter(|player| player.proxy == proxy);
+            here.map(|player| player.id.0).filter(|epoch| is_lost(*epoch)).collect()
         };
         lost.into_iter().for_each(|epoch| self.remove_player(epoch, false));
     }

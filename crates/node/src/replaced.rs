@@ -100,6 +100,14 @@ impl Node {
     }
 }
 
+impl Node {
+    /// Whether a node is being replaced, so that a next life of it is to come.
+    pub fn awaits_next(&self, id: NodeId) -> bool {
+        let replaced = &self.0.replaced;
+        replaced.is_any.get() && replaced.nodes.borrow().get(&id).is_some_and(|leaver| leaver.has_next)
+    }
+}
+
 impl Inner {
     /// Whether what is for that node waits, or is refused, because it is being replaced.
     pub(crate) fn is_replaced(&self, id: NodeId) -> bool {
@@ -214,6 +222,7 @@ impl Inner {
             let reason = self.view.borrow().reachable(id, |_| true).err().unwrap_or(Reason::Draining);
             let text = format!("node {id} was to be replaced, and did not come back in time");
             leaver.kept.into_iter().for_each(|held| held.fail(self, reason, &text));
+            Node(self.clone()).lose_awaited(id);
         }
         self.retry_waiting();
     }

@@ -144,6 +144,15 @@ impl Conn {
         self.wake();
     }
 
+    /// Ends the socket when all that waits is written. The session goes on: the client is told nothing, and comes back.
+    pub(crate) fn end(&self, now: Instant) {
+        if self.is_open() {
+            self.stage.set(Stage::Closing);
+            self.closing_since.set(Some(now));
+            self.wake();
+        }
+    }
+
     /// Queues a WebSocket ping.
     pub(crate) fn ping(&self) {
         if self.is_open() {

@@ -4,6 +4,7 @@
 //! socket -> inbound -> node.forward          client to cluster; data is passed on as bytes
 //! node.on_push -> push -> conn -> socket     cluster to client; encoded once for all that get the same
 //! login -> place -> session                  who is here, where they stand, and how they get elsewhere
+//! leave -> handover -> the next life          sessions go on when the node is replaced
 //! tls, token <- files                        certificates and login keys, read again while the proxy runs
 //! ```
 //!
@@ -14,6 +15,7 @@
 
 mod conn;
 mod files;
+mod handover;
 mod inbound;
 mod login;
 mod options;

@@ -26,6 +26,9 @@ impl Proxy {
         if let Some(session) = self.resumable(&login) {
             return self.resume(conn, &session, login.received);
         }
+        if self.is_leaving() {
+            return conn.close(Reason::ShuttingDown, "the proxy shuts down", Instant::now());
+        }
         cut(&mut login.nickname);
         let (this, conn) = (self.clone(), conn.clone());
         self.0.node.spawn(async move { this.check_login(conn, login).await });
@@ -120,8 +123,7 @@ impl Proxy {
         }));
         *conn.session.borrow_mut() = Some(session.clone());
         conn.stage.set(Stage::In);
-        self.0.sessions.borrow_mut().insert(epoch, session.clone());
-        self.0.by_uid.borrow_mut().insert(uid, epoch);
+        self.add_session(session.clone(), uid, epoch);
         self.stats().count("logins");
         self.place(&session, Why::Login { target: grant.server, previous });
     }

@@ -4,6 +4,7 @@ use crate::tls::Tls;
 use chappe_node::Node;
 use std::fmt;
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
@@ -98,6 +99,9 @@ pub struct ProxyOptions {
     /// Pages of which sites may connect (`https://play.example.com`); none: of all. Who is no browser names no site, and
     /// is let in.
     pub origins: Vec<String>,
+    /// The file in which sessions are left to the node's next life when it is replaced (`chappe roll`), and found there; none:
+    /// they end with this one.
+    pub handover: Option<PathBuf>,
     /// How often the files of certificates and login keys are looked at.
     pub reload_every: Duration,
 }
@@ -120,6 +124,7 @@ impl Default for ProxyOptions {
             tls: None,
             max_handshakes: 4096,
             origins: Vec::new(),
+            handover: None,
             reload_every: Duration::from_secs(5),
         }
     }

@@ -174,7 +174,7 @@ impl Proxy {
         }
     }
 
-    fn life_of(&self, server: NodeId) -> Option<u64> {
+    pub(crate) fn life_of(&self, server: NodeId) -> Option<u64> {
         self.0.node.with_view(|view| view.member(server).map(|member| member.incarnation))
     }
 

@@ -1,6 +1,7 @@
 //! The proxy: its clients and sessions, and what the cluster tells it.
 
 use crate::conn::{Conn, Stage};
+use crate::handover::TakenOver;
 use crate::options::ProxyOptions;
 use crate::session::SharedSession;
 use crate::socket;
@@ -42,6 +43,7 @@ pub(crate) struct Inner {
     /// TLS handshakes under way.
     pub(crate) handshakes: Cell<usize>,
     has_left: Cell<bool>,
+    pub(crate) taken_over: TakenOver,
     /// Used again for each message's topic.
     pub(crate) topic: RefCell<Vec<u8>>,
 }
@@ -65,6 +67,7 @@ impl Proxy {
             sockets: Cell::new(0),
             handshakes: Cell::new(0),
             has_left: Cell::new(false),
+            taken_over: TakenOver::default(),
             topic: RefCell::default(),
         }));
         let this = proxy.clone();
@@ -81,6 +84,7 @@ impl Proxy {
             let this = this.clone();
             Box::pin(async move { this.leave().await })
         });
+        proxy.take_up();
         proxy.take_orders();
         node.spawn(proxy.clone().tick());
         let every = proxy.options().reload_every;
@@ -144,6 +148,17 @@ impl Proxy {
         self.0.sessions.borrow().get(&epoch).cloned()
     }
 
+    pub(crate) fn add_session(&self, session: SharedSession, uid: u64, epoch: u64) {
+        self.0.sessions.borrow_mut().insert(epoch, session);
+        self.0.by_uid.borrow_mut().insert(uid, epoch);
+    }
+
+    /// Knows of no session any more, though none has ended.
+    pub(crate) fn forget_all(&self) {
+        self.0.sessions.take();
+        self.0.by_uid.take();
+    }
+
     /// A socket speaks WebSocket now.
     pub(crate) fn opened(&self) -> Rc<Conn> {
         let id = self.0.last_conn.get() + 1;
@@ -153,7 +168,10 @@ impl Proxy {
         let is_full = conns.len() >= self.options().max_clients;
         conns.insert(id, conn.clone());
         drop(conns);
-        if self.is_leaving() {
+        if self.0.has_left.get() && self.hands_over() {
+            // The next life takes it.
+            conn.abort();
+        } else if self.0.has_left.get() {
             conn.close(Reason::ShuttingDown, "the proxy shuts down", Instant::now());
         } else if is_full {
             self.stats().count("clients_refused");
@@ -319,19 +337,29 @@ impl Proxy {
         }
     }
 
-    fn is_leaving(&self) -> bool {
+    /// Whether nobody new is let in.
+    pub(crate) fn is_leaving(&self) -> bool {
         self.0.has_left.get() || self.0.node.state() == State::Draining
     }
 
     /// The node leaves: every client is told, and has a moment to hear it.
     async fn leave(&self) {
         self.0.has_left.set(true);
+        let hands_over = self.hands_over();
+        if hands_over {
+            self.hand_over().await;
+        }
         for session in self.all() {
             self.end(&session, Reason::ShuttingDown, "the proxy shuts down");
         }
         let conns: Vec<_> = self.0.conns.borrow().values().cloned().collect();
         for conn in conns {
-            conn.close(Reason::ShuttingDown, "the proxy shuts down", Instant::now());
+            match conn.session.borrow().is_none() && hands_over {
+                // Who is about to log in tries again, at the next life.
+                true if conn.is_open() => conn.abort(),
+                true => {}
+                false => conn.close(Reason::ShuttingDown, "the proxy shuts down", Instant::now()),
+            }
         }
         let deadline = Instant::now() + CLOSE_WAIT / 3;
         while self.client_count() > 0 && Instant::now() < deadline {
@@ -346,9 +374,6 @@ impl Proxy {
         let period = (shortest / 4).clamp(Duration::from_millis(10), Duration::from_millis(500));
         loop {
             tokio::time::sleep(period).await;
-            if self.is_leaving() && !self.0.has_left.get() {
-                self.leave().await;
-            }
             let now = Instant::now();
             let conns: Vec<_> = self.0.conns.borrow().values().cloned().collect();
             conns.iter().for_each(|conn| self.check_conn(conn, now));

@@ -23,6 +23,17 @@ pub(crate) struct Replay {
 }
 
 impl Replay {
+    /// As it was, in another life of the proxy.
+    pub(crate) fn of(before: u64, kept: VecDeque<Kept>) -> Replay {
+        let bytes = kept.iter().map(|kept| kept.frame.len()).sum();
+        Replay { kept, bytes, before }
+    }
+
+    /// How many events came before those that are kept, and these.
+    pub(crate) fn parts(&self) -> (u64, impl Iterator<Item = &Kept>) {
+        (self.before, self.kept.iter())
+    }
+
     /// Takes note of the session's next event.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use serde_json::json;
 /// Tell everything that is wrong with a deploy.json
 ///
 /// Each error with its line and column. Nothing is started. Beside the file itself, the programs that it names
-/// are looked for, certificates and login keys are read, its ports are tried, unless the cluster is running, and then
+/// are looked for, certificates and login keys are read, the ports of nodes that do not run are tried, and then
 /// its engines: NATS with the nodes' credentials and permissions, the store with its owner, and the nodes that run.
 /// Only errors make it fail.
 #[derive(Debug, clap::Args)]
@@ -52,7 +52,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CommandError> {
         None => !deploy.is_distributed(),
         host => entry.host.as_deref() == host,
     };
-    let ports = if tool::is_running(&deploy) { Ok(()) } else { deploy.probe_ports(is_here) };
+    // A node that runs has its ports, wherever the master is.
+    let ports = deploy.probe_ports(|entry| is_here(entry) && !tool::listens(&deploy, entry.id));
     let at = |place: &StorePlace| {
         chappe_store::check_place(&place.with_secrets()).map_err(|error| error.to_string())
     };

@@ -44,6 +44,12 @@ pub(super) struct How {
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), CommandError> {
     let deploy = args.file.load_quietly()?;
+    if super::stop::is_standby(&deploy, args.id)? {
+        let id = args.id;
+        let message =
+            format!("node {id} stands by: `chappe stop` ends it, and `chappe roll` starts masters anew");
+        return Err(CommandError::Outcome { reason: Reason::NotLeading, message });
+    }
     let drained = drain(&deploy, NodeId(args.id), args.how, args.restart)?;
     context
         .print(&json!({"ok": true, "node": args.id, "moved": drained.moved, "left": drained.left}), || {

@@ -30,6 +30,8 @@ pub(crate) enum Ask {
     Plan,
     /// Go by the file from now on: start the nodes that do not run. Those that it no longer has run on.
     Start,
+    /// Let one leave, whatever the file says, and do not start it again.
+    Leave(i64),
     /// Keep these no longer; only such as the file no longer has on this machine.
     Forget(Vec<i64>),
 }
@@ -137,11 +139,11 @@ impl Supervisor {
     }
 
     async fn answer(self: &Rc<Self>, asked: Ask) -> Result<Answer, String> {
-        let after = self.read_anew()?;
         match asked {
-            Ask::Plan => Ok(Answer::Plan(self.change_to(&after)?)),
-            Ask::Start => self.apply(after).map(Answer::Done),
-            Ask::Forget(ids) => self.forget(&after, ids).await.map(Answer::Done),
+            Ask::Leave(id) => self.let_leave(id).await.map(Answer::Done),
+            Ask::Plan => Ok(Answer::Plan(self.change_to(&*self.read_anew()?)?)),
+            Ask::Start => self.apply(self.read_anew()?).map(Answer::Done),
+            Ask::Forget(ids) => self.forget(&*self.read_anew()?, ids).await.map(Answer::Done),
         }
     }
 
@@ -191,14 +193,28 @@ impl Supervisor {
         Ok(change.added)
     }
 
+    async fn let_leave(&self, id: i64) -> Result<Vec<i64>, String> {
+        let kept = self.kept.borrow().contains(&id);
+        let Some(entry) = self.entry(id).filter(|_| kept) else {
+            return Err(format!("node {id} does not run on this machine"));
+        };
+        self.end(&[id]).await;
+        self.output.event(&Event::left(&entry));
+        Ok(vec![id])
+    }
+
+    async fn end(&self, ids: &[i64]) {
+        self.order(ids, Order::Leave);
+        if timeout(LEAVE, self.until_gone(ids)).await.is_err() {
+            self.order(ids, Order::Kill);
+        }
+    }
+
     async fn forget(&self, after: &Deploy, ids: Vec<i64>) -> Result<Vec<i64>, String> {
         let here = self.here(after)?;
         let is_gone = |id: &i64| here.iter().all(|entry| entry.id != *id);
         let ids: Vec<i64> = ids.into_iter().filter(is_gone).collect();
-        self.order(&ids, Order::Leave);
-        if timeout(LEAVE, self.until_gone(&ids)).await.is_err() {
-            self.order(&ids, Order::Kill);
-        }
+        self.end(&ids).await;
         self.nodes.borrow_mut().retain(|entry| !ids.contains(&entry.id));
         Ok(ids)
     }

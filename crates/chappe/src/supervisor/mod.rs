@@ -205,7 +205,7 @@ impl Supervisor {
             }
             let delay = match end {
                 // Nothing is wrong with it.
-                End::Exit(exit::RESTART, _) => Duration::ZERO,
+                End::Exit(exit::RESTART, _) => self.pause(&entry),
                 _ => backoff.next(began.elapsed()),
             };
             self.output.event(&Event::died(&entry, &end, delay));
@@ -217,6 +217,14 @@ impl Supervisor {
         }
         self.kept.borrow_mut().remove(&id);
         self.changed.notify_waiters();
+    }
+
+    /// How long a node that wants to be started again waits: a master until the other one leads, which looks for that ten
+    /// times in the time of a lease.
+    fn pause(&self, entry: &NodeEntry) -> Duration {
+        let deploy = self.deploy.borrow();
+        let gives_way = entry.role == Role::Master && deploy.has_two_masters();
+        if gives_way { deploy.timing.lease / 2 } else { Duration::ZERO }
     }
 
     async fn run_once(&self, entry: &NodeEntry, orders: watch::Receiver<Order>, on_ready: &dyn Fn()) -> End {

@@ -13,6 +13,7 @@ mod nats;
 #[allow(dead_code, clippy::unwrap_used, reason = "other tests use the rest")]
 mod postgres;
 mod processes;
+mod roll;
 mod secrets;
 mod store;
 mod support;

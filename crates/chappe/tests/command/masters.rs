@@ -122,3 +122,45 @@ fn a_leader_that_is_killed_takes_sessions_and_records_with_it() {
     up.signal(Signal::SIGTERM);
     assert_eq!(up.end().0.code(), Some(0));
 }
+
+#[test]
+fn masters_are_rolled_and_a_standby_is_stopped_only_by_killing_them() {
+    let Some(server) = Server::start() else { return };
+    let cluster = cluster(&server);
+    let mut up = cluster.up(&[]);
+    let ready = up.event("ready");
+    let url = ready["clients"][0].as_str().expect("a proxy").to_owned();
+    let (leader, _) = until("one leads", || masters(&cluster).0);
+    until("the other stands by", || (masters(&cluster).1 == ["standby"]).then_some(()));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    let client = runtime.block_on(Client::connect(url, Login::new(8))).expect("let in");
+    let before = cluster.processes(&[1, 2]);
+    let rolled = cluster.run("roll", &["master", "--json"]);
+    let said = String::from_utf8_lossy(&rolled.stdout);
+    assert_eq!(rolled.status.code(), Some(0), "{said}{}", String::from_utf8_lossy(&rolled.stderr));
+    before.into_iter().for_each(crate::support::Process::gone);
+    assert_eq!(masters(&cluster).0.map(|(id, _)| id), Some(leader), "each has led");
+    // What came for it meanwhile is read now.
+    runtime.block_on(async { tokio::time::sleep(Duration::from_millis(300)).await });
+    assert!(client.end().is_none(), "nobody is disconnected");
+
+    let standby = 3 - leader;
+    let id = standby.to_string();
+    let (code, found) = cluster.ask("drain", &[&id]);
+    assert_eq!((code, &found["reason"]), (Some(1), &"NotLeading".into()), "{found}");
+    let process = cluster.process(standby);
+    assert_eq!(cluster.ask("stop", &[&id]).0, Some(0));
+    process.gone();
+    let said = loop {
+        let left = up.event("node_left");
+        if left["node"] == standby {
+            break left;
+        }
+    };
+    assert_eq!(said["node"], standby);
+    let (code, found) = cluster.ask("roll", &["master"]);
+    assert_eq!((code, &found["reason"]), (Some(1), &"NotReady".into()), "nobody could take over: {found}");
+    up.signal(Signal::SIGTERM);
+    assert_eq!(up.end().0.code(), Some(0));
+}

@@ -33,7 +33,9 @@ impl Cluster {
             filled.push_str(part);
         }
         std::fs::write(dir.path().join("deploy.json"), filled).expect("written");
-        Cluster { dir }
+        let cluster = Cluster { dir };
+        std::fs::create_dir(cluster.last_reports()).expect("a directory");
+        cluster
     }
 
     /// One of each role, and two games.
@@ -55,10 +57,16 @@ impl Cluster {
         self.dir.path()
     }
 
+    /// Where nodes that end leave their counters.
+    pub(crate) fn last_reports(&self) -> PathBuf {
+        self.dir.path().join("last")
+    }
+
     /// `chappe NAME DEPLOY ARGS`, to be started; a name may be of two words.
     pub(crate) fn command(&self, name: &str, args: &[&str]) -> Command {
         let mut command = chappe();
         command.args(name.split(' ')).arg(self.deploy()).args(args).env("XDG_RUNTIME_DIR", self.dir.path());
+        command.env("CHAPPE_LAST_REPORTS", self.last_reports());
         command
     }
 

@@ -15,7 +15,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::task::LocalSet;
+use tokio::task::{AbortHandle, LocalSet};
 
 pub(crate) const MASTER: NodeId = NodeId(1);
 pub(crate) const PROXY: NodeId = NodeId(10);
@@ -119,6 +119,29 @@ impl Cluster {
         .await;
         let proxy = slot.take().unwrap();
         (node, proxy, url)
+    }
+
+    /// A life of a proxy that takes up what the one before has left, at an address; what ends its port.
+    pub(crate) async fn proxy_life(&self, options: ProxyOptions, at: &str) -> (Node, AbortHandle, String) {
+        let listener = TcpListener::bind(at).await.unwrap();
+        let at = listener.local_addr().unwrap().to_string();
+        let node = Node::new(self.config(PROXY, Role::Proxy, "proxy"));
+        let proxy = Proxy::attach(&node, options);
+        let (running, link) = (node.clone(), self.link.clone());
+        let port: Rc<RefCell<Option<AbortHandle>>> = Rc::default();
+        let opened = port.clone();
+        tokio::task::spawn_local(async move {
+            let setup = async |node: &Node| {
+                proxy.settle().await;
+                *opened.borrow_mut() = Some(node.spawn(proxy.clone().serve(listener)));
+                Ok(())
+            };
+            running.run(link, Beats::Task, setup).await.unwrap();
+        });
+        let ready = node.clone();
+        until("the proxy is ready", move || ready.state() == State::Ready).await;
+        let port = port.take().unwrap();
+        (node, port, at)
     }
 
     /// A lobby or game that notes what it hears as `Say`, answers `Echo`, and moves who sends `Go`.
