@@ -59,7 +59,7 @@ pub use node::Node;
 pub use passage::{Entering, Leaving};
 pub use players::Player;
 pub use receipt::{Receipt, Sent};
-pub use rpc::{Callback, DEFAULT_TIMEOUT, Data, Reply, To};
+pub use rpc::{Callback, DEFAULT_TIMEOUT, Data, Reply, Target, To};
 pub use run::{Beats, run_blocking};
 pub use stats::{PairReport, Report, RowCounts, Stats};
 pub use timers::{Timer, UPDATE_RATE};

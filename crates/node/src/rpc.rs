@@ -2,9 +2,10 @@
 
 use crate::call::Call;
 use crate::error::Failure;
-use crate::listeners::target;
+use crate::listeners::{Topic, target};
 use crate::node::Node;
 use crate::waiting::Outgoing;
+use chappe_wire::envelope::split_target;
 use chappe_wire::value::{self, ValueError};
 use chappe_wire::{Body, Envelope, NodeId, Reason, Row, Value};
 use rustc_hash::FxHashMap;
@@ -60,6 +61,21 @@ pub enum To<'a> {
     Node(NodeId),
     /// The master, waited for while it restarts.
     Master,
+}
+
+/// A module and a method of it, put together once for many requests: [`Node::one_way_raw`].
+#[derive(Debug, Clone)]
+pub struct Target(Topic);
+
+impl Target {
+    /// Of those names.
+    pub fn new(module: &str, method: &str) -> Target {
+        Target(target(module, method))
+    }
+
+    fn names(&self) -> (&str, &str) {
+        split_target(&self.0).unwrap_or_default()
+    }
 }
 
 /// What is called with a request's outcome.
@@ -236,18 +252,17 @@ impl Node {
 
     /// As [`Node::request_raw`] for what wants no answer, to one node. Where nothing has to be waited for, it is as cheap as an
     /// event.
-    pub fn one_way_raw(&self, row: Row, to: NodeId, (module, method): (&str, &str), args: &[u8]) {
+    pub fn one_way_raw(&self, row: Row, to: NodeId, target: &Target, args: &[u8]) {
         let node = &self.0;
         let is_plain = to != node.config.master && !node.gate.holds(row) && !node.is_replaced(to);
         let is_small = args.len() <= node.config.limits.message_bytes;
         let peers = node.peers.borrow();
         let Some(peer) = peers.get(&to).filter(|peer| is_plain && is_small && peer.is_connected()) else {
             drop(peers);
-            return self.request_raw(row, To::Node(to), (module, method), args, Duration::ZERO, None);
+            return self.request_raw(row, To::Node(to), target.names(), args, Duration::ZERO, None);
         };
         node.stats.sent(row, 1);
-        let target = target(module, method);
-        let body = Body::Request { id: 0, timeout_ms: 0, one_way: true, target: &target };
+        let body = Body::Request { id: 0, timeout_ms: 0, one_way: true, target: &target.0 };
         let envelope = Envelope { meta: node.meta(row), body, payload: args };
         if let Err(reason) = node.post_peer(peer, row, |out| envelope.encode_into(out)) {
             node.stats.dropped(row, reason);

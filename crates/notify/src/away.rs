@@ -6,9 +6,9 @@
 use crate::protocol::{NOTIFY, Plain, STORE, WhereIs};
 use crate::{Params, Server};
 use chappe_node::{Call, State, To};
-use chappe_wire::{NodeId, Reason, Row, value};
+use chappe_wire::value::ValueError;
+use chappe_wire::{NodeId, Reason, Row};
 use rustc_hash::FxHashMap;
-use serde::Serialize;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -35,24 +35,32 @@ enum Place {
 }
 
 impl Server {
-    /// A plain notification for a player who is not here.
-    pub(crate) fn send_away<R: Serialize + ?Sized>(&self, uid: u64, id: Option<u64>, record: &R, depth: u32) {
-        // The buffers are used again: one that is in use by a call further out is replaced by an empty one.
-        let (mut inner, mut outer) = self.0.scratch.take();
-        inner.clear();
-        outer.clear();
-        let encoded = value::encode_into(&mut inner, record).and_then(|()| {
-            value::encode_into(&mut outer, &Plain { uid, id, record: inner.as_slice(), depth })
-        });
-        match encoded {
-            Ok(()) => self.post_away(uid, &outer),
-            Err(error) => {
-                tracing::error!(node = %self.0.node.id(), uid, %error, "a notification cannot be sent");
-            }
+    /// A plain notification for a player who is not here; `write` appends the encoded record. Fails when that does.
+    pub(crate) fn send_away(
+        &self,
+        uid: u64,
+        id: Option<u64>,
+        depth: u32,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), ValueError>,
+    ) -> Result<(), ValueError> {
+        // The buffer is used again: one that is in use by a call further out is replaced by an empty one.
+        let mut plain = self.0.scratch.take();
+        plain.clear();
+        Plain { uid, id, depth, record: &[] }.write(&mut plain);
+        let written = write(&mut plain);
+        if written.is_ok() {
+            self.post_away(uid, &plain);
         }
-        inner.shrink_to(SCRATCH);
-        outer.shrink_to(SCRATCH);
-        self.0.scratch.replace((inner, outer));
+        plain.shrink_to(SCRATCH);
+        self.0.scratch.replace(plain);
+        written
+    }
+
+    /// As [`Server::send_away`] of a record that was read before.
+    pub(crate) fn send_on_away(&self, uid: u64, id: Option<u64>, depth: u32, record: &Params) {
+        if let Err(error) = self.send_away(uid, id, depth, |out| record.encode_into(out)) {
+            tracing::error!(node = %self.0.node.id(), uid, %error, "a notification cannot be sent");
+        }
     }
 
     /// Sends an encoded [`Plain`] to where its player is, once that is known.
@@ -62,7 +70,7 @@ impl Server {
             Some(Place::At(node, life)) if self.is_up(*node, *life) => {
                 let node = *node;
                 drop(away);
-                return self.0.node.one_way_raw(Row::Notify, node, (NOTIFY, "plain"), plain);
+                return self.0.node.one_way_raw(Row::Notify, node, &self.0.plain_target, plain);
             }
             Some(Place::Asked(waiting)) if waiting.len() < WAITING => {
                 return waiting.push_back(plain.to_vec());
@@ -70,7 +78,7 @@ impl Server {
             Some(Place::Asked(_)) => {
                 drop(away);
                 self.0.node.stats().dropped(Row::Notify, Reason::Overloaded);
-                if let Ok(Plain::<&[u8]> { uid, id, record, depth }) = value::decode_borrowed(plain) {
+                if let Some(Plain { uid, id, depth, record }) = Plain::read(plain) {
                     let record = Params::read(record).unwrap_or_default();
                     self.dead(Reason::Overloaded.as_str(), Some(uid), id, &record, depth);
                 }
@@ -115,7 +123,7 @@ impl Server {
         };
         for bytes in waiting {
             match node.filter(|_| life.is_some()) {
-                Some(node) => self.0.node.one_way_raw(Row::Notify, node, (NOTIFY, "plain"), &bytes),
+                Some(node) => self.0.node.one_way_raw(Row::Notify, node, &self.0.plain_target, &bytes),
                 None => self.let_master_route(&bytes),
             }
         }
@@ -123,18 +131,20 @@ impl Server {
 
     /// `$notify plain`: a notification for a player here, from the master or straight from the sender.
     pub(crate) fn on_plain(&self, call: Call<'_>) {
-        let Ok(Plain::<&[u8]> { uid, id, record, depth }) = value::decode_borrowed(call.raw()) else {
+        let Some(Plain { uid, id, depth, record }) = Plain::read(call.raw()) else {
             return self.0.node.stats().dropped(Row::Notify, Reason::BadData);
         };
+        let Ok(record) = Params::read_into(self.0.spare_record.take(), record) else {
+            return self.0.node.stats().dropped(Row::Notify, Reason::BadData);
+        };
+        // What can run at once is for a player who is here.
+        let Err(record) = self.run_at_once(uid, id, record, depth) else { return };
         let is_straight = !self.0.node.config().is_master(call.from());
         if is_straight && !self.is_here(uid) {
             self.0.node.tell(call.from(), NOTIFY, "moved", &WhereIs { uid });
             return self.let_master_route(call.raw());
         }
-        let Ok(record) = Params::read(record) else {
-            return self.0.node.stats().dropped(Row::Notify, Reason::BadData);
-        };
-        self.queue_plain(uid, id, record, depth);
+        self.queue_behind(uid, id, record, depth);
     }
 
     /// `$notify moved` (one-way): a player is not any more where this node thinks.

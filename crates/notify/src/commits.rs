@@ -163,7 +163,7 @@ impl Server {
     }
 
     /// What a run has sent may leave.
-    fn open(&self, run: &Run) {
+    pub(crate) fn open(&self, run: &Run) {
         if let Some(said) = run.gate.id() {
             self.0.node.open_run(said);
         }

@@ -65,7 +65,7 @@ impl Server {
         for kind in others.map(String::as_str).chain([message.kind()]) {
             let is_known = {
                 let modules = self.0.modules.borrow();
-                modules.player(kind).is_some() || modules.node(kind).is_some()
+                modules.player(kind.as_bytes()).is_some() || modules.node(kind.as_bytes()).is_some()
             };
             if !is_known {
                 self.say_unheard(kind);

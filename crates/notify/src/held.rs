@@ -123,6 +123,11 @@ impl Held {
             && self.leaving.as_ref().is_none_or(|leaving| leaving.drains)
     }
 
+    /// Whether nobody waits for the end of the handler that has just run.
+    pub(crate) fn has_no_next(&self) -> bool {
+        self.queue.is_empty() && self.leaving.is_none()
+    }
+
     /// Whether nothing is under way any more, of what is to be done before it is let go.
     pub(crate) fn is_quiet(&self) -> bool {
         let drains = self.leaving.as_ref().is_some_and(|leaving| leaving.drains);

@@ -76,6 +76,16 @@ impl Job {
         })
     }
 
+    /// Becomes another job, which runs for the first time; nobody waits for it.
+    pub(crate) fn renew(&mut self, task: Task) {
+        self.task = task;
+        self.cause.set(None);
+        self.answered.set(false);
+        self.tries.set(1);
+        *self.forced.get_mut() = None;
+        *self.done.get_mut() = None;
+    }
+
     pub(crate) fn step(delivery: Delivery, cause: Option<u64>) -> Rc<Job> {
         let job = Job::new(Task::Step(delivery));
         job.cause.set(cause);

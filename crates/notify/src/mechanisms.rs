@@ -1,13 +1,14 @@
 //! The calls of snipe.md section 1, one each.
 
 use crate::job::{CallMethod, Job, Origin, Task};
-use crate::message::{Message, split};
+use crate::message::{Message, Typed, split};
 use crate::modules::Handled;
 use crate::protocol::{Exists, NOTIFY, STORE, SendTo, ToNode};
 use crate::run::{Run, Said};
-use crate::{HandlerError, NotifyError, Player, Server};
+use crate::{HandlerError, NotifyError, Params, Player, Server};
 use chappe_node::{Callback, Failure, State, To};
 use chappe_wire::{NodeId, Reason, Role, Row, Value, value};
+use serde::Serialize;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -39,10 +40,38 @@ impl Server {
         if message.validate.is_some() || message.durable {
             return self.notify_durable(CALL, uid, message, run, depth);
         }
-        let Message { id, record, .. } = message;
+        let (id, record) = (message.id, Params::new(message.record));
         match run {
             Some(run) => run.did.borrow_mut().said.push(Said::Plain { uid, id, record, depth }),
             None => self.say_plain(uid, id, record, depth),
+        }
+        Ok(())
+    }
+
+    /// As [`Server::notify`] for a plain notification whose fields are a struct of the game's own (or any map): `kind` is its
+    /// `_type`, `"module.method"`. Nothing is built on the way but what travels.
+    ///
+    /// # Errors
+    /// As [`Server::notify`]; also for what cannot be sent, by the path in it, and for a field whose name begins with `_`.
+    pub fn notify_fields<T: Serialize + ?Sized>(
+        &self,
+        uid: u64,
+        kind: &str,
+        fields: &T,
+    ) -> Result<(), NotifyError> {
+        const CALL: &str = "server.notify_fields";
+        let bad = |what| NotifyError::BadMessage { call: CALL, what };
+        let fields = Typed::new(kind, fields).map_err(bad)?;
+        let run = self.0.current.borrow().clone();
+        let depth = self.depth(CALL, kind, run.as_deref())?;
+        if run.is_none() && !self.is_here(uid) {
+            let sent = self.send_away(uid, None, depth, |out| fields.encode_into(out).map(drop));
+            return sent.map_err(|error| bad(error.to_string()));
+        }
+        let record = fields.params().map_err(|error| bad(error.to_string()))?;
+        match run {
+            Some(run) => run.did.borrow_mut().said.push(Said::Plain { uid, id: None, record, depth }),
+            None => self.queue_plain(uid, None, record, depth),
         }
         Ok(())
     }

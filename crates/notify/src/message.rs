@@ -1,12 +1,15 @@
 //! A notification as its author writes it: `{_type, _validate, _id, _durable, ...}` (snipe.md sections 1 and 2).
 
-use crate::NotifyError;
 use crate::params::type_name;
 use crate::protocol::Validate;
+use crate::{NotifyError, Params};
 use chappe_wire::Value;
+use chappe_wire::value::{self, ValueError};
+use serde::Serialize;
+use std::ops::Range;
 
 /// Names the handler.
-const KIND: &str = "_type";
+pub(crate) const KIND: &str = "_type";
 
 /// A record, read: what belongs to the runtime apart from what is the author's.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,7 +55,7 @@ impl Message {
         match name {
             KIND => match value.as_str() {
                 Some(kind) if split(kind).is_some() => {}
-                Some(kind) => return Err(format!("`_type` {kind:?} is not \"module.method\"")),
+                Some(kind) => return Err(no_kind(kind)),
                 None => return Err(format!("`_type` is {}, not a string", type_name(value))),
             },
             "_validate" => self.validate = read_validate(std::mem::take(value))?,
@@ -62,7 +65,7 @@ impl Message {
                 self.durable =
                     is_bool.ok_or_else(|| format!("`_durable` is {}, not a bool", type_name(value)))?;
             }
-            _ => return Err(format!("{name:?}: names that begin with `_` belong to the runtime")),
+            _ => return Err(not_ours(name)),
         }
         Ok(())
     }
@@ -81,6 +84,41 @@ impl Message {
         };
         Err(NotifyError::BadMessage { call, what: what.to_owned() })
     }
+}
+
+/// A plain notification whose fields are a type of the game's own.
+pub(crate) struct Typed<'a, T: ?Sized> {
+    kind: &'a str,
+    fields: &'a T,
+}
+
+impl<'a, T: Serialize + ?Sized> Typed<'a, T> {
+    /// Refuses a name that is none.
+    pub(crate) fn new(kind: &'a str, fields: &'a T) -> Result<Typed<'a, T>, String> {
+        split(kind).ok_or_else(|| no_kind(kind))?;
+        Ok(Typed { kind, fields })
+    }
+
+    /// Appends the record as it travels; returns where its `_type` is.
+    pub(crate) fn encode_into(&self, out: &mut Vec<u8>) -> Result<Range<usize>, ValueError> {
+        let at = value::encode_led(out, (KIND, self.kind), self.fields)?;
+        Ok(at..at + self.kind.len())
+    }
+
+    /// The record for a handler here.
+    pub(crate) fn params(&self) -> Result<Params, ValueError> {
+        let mut record = Vec::with_capacity(128);
+        let kind = self.encode_into(&mut record)?;
+        Ok(Params::encoded_here(&record, kind))
+    }
+}
+
+fn no_kind(kind: &str) -> String {
+    format!("`_type` {kind:?} is not \"module.method\"")
+}
+
+fn not_ours(name: &str) -> String {
+    format!("{name:?}: names that begin with `_` belong to the runtime")
 }
 
 /// The longest name of a handler, in bytes: the store's bound on names.
@@ -170,6 +208,24 @@ mod tests {
         let misplaced = Message::read("cacheNotify", value!({"_type": "a.b", "_validate": {"func": "a.c"}}));
         let refused = misplaced.unwrap().plain("cacheNotify").unwrap_err();
         assert_eq!(refused.to_string(), "cacheNotify: `_validate` is for `server.notify` alone");
+    }
+
+    #[test]
+    fn a_struct_of_the_games_own_is_another_record_than_the_map_that_it_stands_for() {
+        #[derive(Serialize)]
+        struct Gift {
+            amount: i64,
+            _validate: Option<u8>,
+        }
+        let (gift, no_fields) = (value!({"amount": 500}), value!({}));
+        let params = Typed::new("user.gift", &gift).unwrap().params().unwrap();
+        assert_eq!((params.kind(), params.int("amount")), ("user.gift", Ok(500)));
+        assert_eq!(params, Params::new(value!({"_type": "user.gift", "amount": 500})));
+        assert_eq!(Typed::new("user.gift", &no_fields).unwrap().params().unwrap().kind(), "user.gift");
+        let error = Typed::new("a.b", &Gift { amount: 1, _validate: None }).unwrap().params().unwrap_err();
+        assert!(error.to_string().contains("\"_validate\": names that begin with `_`"), "{error}");
+        assert!(Typed::new("a.b", &7).unwrap().params().is_err(), "no fields");
+        assert!(Typed::new("gift", &gift).is_err());
     }
 
     #[test]

@@ -142,12 +142,15 @@ fn boxed<R: IntoHandled>(handling: impl Future<Output = Result<R, HandlerError>>
     Box::pin(async move { handling.await.map(IntoHandled::into_handled) })
 }
 
-/// A node's modules, by `module.method`.
+/// `module.method`, as bytes: what comes over the wire is looked up as it came.
+type Kind = Box<[u8]>;
+
+/// A node's modules.
 #[derive(Default)]
 pub(crate) struct Modules {
-    player: FxHashMap<String, (PlayerMethod, bool)>,
-    node: FxHashMap<String, NodeMethod>,
-    cache: FxHashMap<String, CacheMethod>,
+    player: FxHashMap<Kind, (PlayerMethod, bool)>,
+    node: FxHashMap<Kind, NodeMethod>,
+    cache: FxHashMap<Kind, CacheMethod>,
     attributes: Vec<(String, Attributes)>,
 }
 
@@ -159,15 +162,15 @@ impl Modules {
         }
         for (method, handler, is_request) in player {
             let kind = kind(&name, &method)?;
-            taken(&kind, self.player.insert(kind.clone(), (handler, is_request)).is_some())?;
+            taken(&kind, self.player.insert(kind.as_bytes().into(), (handler, is_request)).is_some())?;
         }
         for (method, handler) in node {
             let kind = kind(&name, &method)?;
-            taken(&kind, self.node.insert(kind.clone(), handler).is_some())?;
+            taken(&kind, self.node.insert(kind.as_bytes().into(), handler).is_some())?;
         }
         for (method, handler) in cache {
             let kind = kind(&name, &method)?;
-            taken(&kind, self.cache.insert(kind.clone(), handler).is_some())?;
+            taken(&kind, self.cache.insert(kind.as_bytes().into(), handler).is_some())?;
         }
         Ok(())
     }
@@ -179,19 +182,22 @@ impl Modules {
 
     /// The method that players may call under that name.
     pub(crate) fn request(&self, kind: &str) -> Option<PlayerMethod> {
-        self.player.get(kind).filter(|(_, is_request)| *is_request).map(|(method, _)| method.clone())
+        self.player
+            .get(kind.as_bytes())
+            .filter(|(_, is_request)| *is_request)
+            .map(|(method, _)| method.clone())
     }
 
-    pub(crate) fn player(&self, kind: &str) -> Option<PlayerMethod> {
+    pub(crate) fn player(&self, kind: &[u8]) -> Option<PlayerMethod> {
         self.player.get(kind).map(|(method, _)| method.clone())
     }
 
-    pub(crate) fn node(&self, kind: &str) -> Option<NodeMethod> {
+    pub(crate) fn node(&self, kind: &[u8]) -> Option<NodeMethod> {
         self.node.get(kind).cloned()
     }
 
     pub(crate) fn cache(&self, kind: &str) -> Option<CacheMethod> {
-        self.cache.get(kind).cloned()
+        self.cache.get(kind.as_bytes()).cloned()
     }
 
     /// The declared attributes, module by module.
@@ -202,9 +208,10 @@ impl Modules {
     /// The method that was probably meant, for a `_type` that nobody handles.
     pub(crate) fn nearest(&self, kind: &str) -> Option<&str> {
         let names = self.player.keys().chain(self.node.keys()).chain(self.cache.keys());
+        let names = names.filter_map(|name| std::str::from_utf8(name).ok());
         let near = names
             .filter(|name| name.len().abs_diff(kind.len()) <= 3)
-            .map(|name| (strsim::damerau_levenshtein(name, kind), name.as_str()));
+            .map(|name| (strsim::damerau_levenshtein(name, kind), name));
         near.filter(|(steps, _)| *steps <= 3).min().map(|(_, name)| name)
     }
 

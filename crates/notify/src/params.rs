@@ -1,12 +1,14 @@
 //! A record as a handler gets it (snipe.md section 1, "Player requests").
 
 use crate::HandlerError;
+use crate::message::KIND;
 use chappe_wire::Value;
 use chappe_wire::value::{self, Refusal, ValueError};
 use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::fmt;
+use std::ops::Range;
 use std::rc::Rc;
 
 /// Records of up to so many bytes take no allocation of their own.
@@ -21,13 +23,15 @@ pub struct Params(Rc<Fields>);
 struct Fields {
     /// As it came; empty when it did not come over the wire.
     bytes: SmallVec<[u8; INLINE]>,
+    /// Where the text of `_type` is in it.
+    kind: Range<usize>,
     value: OnceCell<Value>,
 }
 
 impl Params {
     /// Of a map.
     pub fn new(fields: Value) -> Params {
-        Params(Rc::new(Fields { bytes: SmallVec::new(), value: OnceCell::from(fields) }))
+        Params(Rc::new(Fields { bytes: SmallVec::new(), kind: 0..0, value: OnceCell::from(fields) }))
     }
 
     /// Of an encoded map.
@@ -35,18 +39,47 @@ impl Params {
     /// # Errors
     /// When it is no data at all.
     pub(crate) fn read(bytes: &[u8]) -> Result<Params, ValueError> {
-        match value::skip(bytes)? {
-            length if length == bytes.len() => {
-                let bytes = SmallVec::from_slice(bytes);
-                Ok(Params(Rc::new(Fields { bytes, value: OnceCell::new() })))
-            }
-            length => Err(Refusal::Trailing(bytes.len() - length).into()),
+        Params::read_into(None, bytes)
+    }
+
+    /// As [`Params::read`], in the place of `spare` if nobody else holds that.
+    ///
+    /// # Errors
+    /// As [`Params::read`].
+    pub(crate) fn read_into(spare: Option<Params>, bytes: &[u8]) -> Result<Params, ValueError> {
+        let (length, kind) = value::skip_finding(bytes, KIND)?;
+        if length != bytes.len() {
+            return Err(Refusal::Trailing(bytes.len() - length).into());
+        }
+        let kind = kind.and_then(|at| value::text_at(bytes, at)).unwrap_or_default();
+        if let Some(mut spare) = spare
+            && let Some(fields) = Rc::get_mut(&mut spare.0)
+        {
+            fields.bytes.clear();
+            fields.bytes.extend_from_slice(bytes);
+            (fields.kind, fields.value) = (kind, OnceCell::new());
+            return Ok(spare);
+        }
+        let bytes = SmallVec::from_slice(bytes);
+        Ok(Params(Rc::new(Fields { bytes, kind, value: OnceCell::new() })))
+    }
+
+    /// Of a map that was encoded here, with the text of its `_type` there.
+    pub(crate) fn encoded_here(bytes: &[u8], kind: Range<usize>) -> Params {
+        Params(Rc::new(Fields { bytes: SmallVec::from_slice(bytes), kind, value: OnceCell::new() }))
+    }
+
+    /// As [`Params::kind`], for a look-up.
+    pub(crate) fn kind_bytes(&self) -> &[u8] {
+        match self.0.bytes.get(self.0.kind.clone()) {
+            Some(text) if !text.is_empty() => text,
+            _ => self.text(KIND).unwrap_or_default().as_bytes(),
         }
     }
 
     /// `_type`: the module and method that it is for.
     pub fn kind(&self) -> &str {
-        self.text("_type").unwrap_or_default()
+        std::str::from_utf8(self.kind_bytes()).unwrap_or_default()
     }
 
     /// `getInt`. A whole number above `i64::MAX` is refused: see [`Params::uid`].
@@ -124,6 +157,20 @@ impl Params {
         }
     }
 
+    /// Appends it as it travels.
+    ///
+    /// # Errors
+    /// When it cannot be encoded.
+    pub(crate) fn encode_into(&self, out: &mut Vec<u8>) -> Result<(), ValueError> {
+        match self.0.bytes.as_slice() {
+            [] => value::encode_into(out, self.value()),
+            bytes => {
+                out.extend_from_slice(bytes);
+                Ok(())
+            }
+        }
+    }
+
     /// As it travels.
     ///
     /// # Errors
@@ -133,6 +180,11 @@ impl Params {
             [] => value::encode(self.value()).map(Cow::Owned),
             bytes => Ok(Cow::Borrowed(bytes)),
         }
+    }
+
+    /// Whether what it holds is little enough to be kept when nobody needs it any more.
+    pub(crate) fn is_small(&self) -> bool {
+        !self.0.bytes.spilled() && self.0.value.get().is_none()
     }
 
     fn raw(&self, name: &str) -> Option<&[u8]> {

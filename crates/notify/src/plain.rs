@@ -1,33 +1,37 @@
 //! Plain notifications for players whose records are here. One that nothing is before runs at once where it came in, and
 //! one whose handler ends at once, without having touched or said anything, costs no task and no commit.
 
+use crate::held::{Held, Running};
 use crate::job::{Job, Task};
 use crate::modules::Handled;
 use crate::run::Run;
 use crate::runs::{Part, Pumping};
 use crate::steps;
 use crate::{HandlerError, Params, Server};
-use chappe_wire::Value;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 impl Server {
     /// Sends a plain notification to wherever the player is.
-    pub(crate) fn say_plain(&self, uid: u64, id: Option<u64>, record: Value, depth: u32) {
+    pub(crate) fn say_plain(&self, uid: u64, id: Option<u64>, record: Params, depth: u32) {
         if self.is_here(uid) {
-            self.queue_plain(uid, id, Params::new(record), depth);
+            self.queue_plain(uid, id, record, depth);
         } else {
-            self.send_away(uid, id, &record, depth);
+            self.send_on_away(uid, id, depth, &record);
         }
     }
 
     /// Queues a plain notification for a player whose notifications are handled here.
     pub(crate) fn queue_plain(&self, uid: u64, id: Option<u64>, record: Params, depth: u32) {
-        let job = Job::new(Task::Plain { id, record, depth });
-        if self.is_free(uid) {
-            return self.run_now(uid, job);
+        if let Err(record) = self.run_at_once(uid, id, record, depth) {
+            self.queue_behind(uid, id, record, depth);
         }
+    }
+
+    /// As [`Server::queue_plain`], when it cannot run at once.
+    pub(crate) fn queue_behind(&self, uid: u64, id: Option<u64>, record: Params, depth: u32) {
+        let job = Job::new(Task::Plain { id, record, depth });
         if let Err(reason) = self.queue(uid, job.clone())
             && let Task::Plain { record, .. } = &job.task
         {
@@ -35,43 +39,79 @@ impl Server {
         }
     }
 
-    /// Whether what is queued for a player now would run at once, before anything else.
-    fn is_free(&self, uid: u64) -> bool {
-        !self.0.is_pumping.get()
-            && self.0.current.borrow().is_none()
-            && self.0.to_pump.borrow().is_empty()
-            && self.0.records.borrow().get(&uid).is_some_and(|held| held.queue.is_empty() && held.takes())
-    }
-
-    fn run_now(&self, uid: u64, job: Rc<Job>) {
-        self.0.is_pumping.set(true);
+    /// Runs a plain notification's handler now, if what is queued for that player now would run before anything else;
+    /// gives the record back if not.
+    pub(crate) fn run_at_once(
+        &self,
+        uid: u64,
+        id: Option<u64>,
+        record: Params,
+        depth: u32,
+    ) -> Result<(), Params> {
+        let inner = &self.0;
+        if inner.is_pumping.get() || inner.current.borrow().is_some() || !inner.to_pump.borrow().is_empty() {
+            return Err(record);
+        }
+        let run = {
+            let mut records = inner.records.borrow_mut();
+            let Some(held) = records.get_mut(&uid).filter(|held| held.queue.is_empty() && held.takes())
+            else {
+                return Err(record);
+            };
+            let run =
+                Run::renewed(inner.spare.take(), uid, Task::Plain { id, record: record.clone(), depth });
+            held.running = Some(Running { run: run.clone(), task: None });
+            run
+        };
+        inner.is_pumping.set(true);
         let pumping = Pumping(self);
-        self.start(Some(uid), job);
+        let ended = self.begin_plain(&run, id, record);
+        let is_done = match ended {
+            Some(Ok(_)) if run.did.borrow().is_nothing() && !run.ended.replace(true) => {
+                // As `finish` does it, with one look at the record.
+                self.open(&run);
+                let is_done = inner.records.borrow_mut().get_mut(&uid).is_some_and(|held| {
+                    (held.running, held.is_used) = (None, true);
+                    held.has_no_next()
+                });
+                self.put_by(run);
+                is_done
+            }
+            ended => {
+                if let Some(result) = ended {
+                    self.end_plain(&run, result);
+                }
+                inner.records.borrow().get(&uid).is_some_and(Held::has_no_next)
+            }
+        };
         drop(pumping);
-        let is_done = self.0.to_pump.borrow().is_empty()
-            && self
-                .0
-                .records
-                .borrow()
-                .get(&uid)
-                .is_some_and(|held| held.queue.is_empty() && held.leaving.is_none());
-        if !is_done {
+        if !is_done || !inner.to_pump.borrow().is_empty() {
             // What it has left for its own player comes before what it has left for others.
-            self.0.to_pump.borrow_mut().push_front(uid);
+            inner.to_pump.borrow_mut().push_front(uid);
             self.pump_all();
         }
+        Ok(())
     }
 
-    /// Runs a plain notification's handler; as a task only when it waits for something.
-    pub(crate) fn start_plain(&self, run: &Rc<Run>, id: Option<u64>, record: &Params) {
-        if let Some(error) = steps::forced(run) {
-            return self.end_plain(run, Err(error));
+    /// Puts by what a run that has ended was made of, for the next one, unless someone holds it still.
+    fn put_by(&self, mut run: Rc<Run>) {
+        let none = Task::Plain { id: None, record: self.0.no_record.clone(), depth: 0 };
+        let Some(task) = Rc::get_mut(&mut run).and_then(|run| run.replace_task(none)) else { return };
+        self.0.spare.set(Some(run));
+        if let Task::Plain { record, .. } = task
+            && record.is_small()
+        {
+            self.0.spare_record.set(Some(record));
         }
-        let begin = match steps::handler(self, run, record.kind(), id, record.clone()) {
+    }
+
+    /// Begins a plain notification's handler. Most end at once: what came of it; one that waits for something goes on as
+    /// a task, which ends it.
+    pub(crate) fn begin_plain(&self, run: &Rc<Run>, id: Option<u64>, record: Params) -> Option<Handled> {
+        let begin = match steps::handler(self, run, record.kind_bytes(), id, record.clone()) {
             Ok(begin) => begin,
-            Err(error) => return self.end_plain(run, Err(error)),
+            Err(error) => return Some(Err(error)),
         };
-        // Most handlers end at once: they cost no task.
         let begun = self.within(run, || {
             catch_unwind(AssertUnwindSafe(|| {
                 let mut handling = begin();
@@ -80,9 +120,9 @@ impl Server {
             }))
         });
         let handling = match begun {
-            Ok((Poll::Ready(result), _)) => return self.end_plain(run, result),
+            Ok((Poll::Ready(result), _)) => return Some(result),
             Ok((Poll::Pending, handling)) => handling,
-            Err(_) => return self.end_plain(run, Err(self.panicked(run))),
+            Err(_) => return Some(Err(self.panicked(run))),
         };
         let (server, this) = (self.clone(), run.clone());
         let task = self.0.node.spawn(async move {
@@ -93,9 +133,10 @@ impl Server {
             }
         });
         self.mark_running(run, Some(task));
+        None
     }
 
-    fn end_plain(&self, run: &Rc<Run>, result: Handled) {
+    pub(crate) fn end_plain(&self, run: &Rc<Run>, result: Handled) {
         if let (Err(error), Task::Plain { id, record, depth }) = (&result, &run.job.task) {
             self.plain_failed(run, error, *id, record, *depth);
         }

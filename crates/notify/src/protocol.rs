@@ -219,20 +219,39 @@ pub(crate) struct WhereIs {
 }
 
 /// `$store route` (one-way, row `notify`): a plain notification for a player, to the server that they are on; and
-/// `$notify plain` (one-way), the same from the master, or straight from the sender, to that server.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(bound(serialize = "R: serde_bytes::Serialize", deserialize = "R: serde_bytes::Deserialize<'de>"))]
-pub(crate) struct Plain<R = Vec<u8>> {
+/// `$notify plain` (one-way), the same from the master, or straight from the sender, to that server. Nothing else is sent as
+/// often: it is no map but `uid: u64 | depth: u32 | has_id: u8 | id: u64 | record`, little-endian.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Plain<'a> {
     /// For whom.
     pub(crate) uid: u64,
     /// `_id`: the player whose instance is passed in.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) id: Option<u64>,
-    /// The record.
-    #[serde(with = "serde_bytes")]
-    pub(crate) record: R,
     /// How many notifications lie behind it.
     pub(crate) depth: u32,
+    /// The record, a map as MessagePack. Not looked at.
+    pub(crate) record: &'a [u8],
+}
+
+impl<'a> Plain<'a> {
+    /// Reads one; `None`: it is none.
+    pub(crate) fn read(bytes: &'a [u8]) -> Option<Plain<'a>> {
+        let (uid, rest) = bytes.split_first_chunk()?;
+        let (depth, rest) = rest.split_first_chunk()?;
+        let ([has_id], rest) = rest.split_first_chunk()?;
+        let (id, record) = rest.split_first_chunk()?;
+        let id = (*has_id != 0).then(|| u64::from_le_bytes(*id));
+        Some(Plain { uid: u64::from_le_bytes(*uid), id, depth: u32::from_le_bytes(*depth), record })
+    }
+
+    /// Appends it; what its record lacks can be appended behind it.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.uid.to_le_bytes());
+        out.extend_from_slice(&self.depth.to_le_bytes());
+        out.push(self.id.is_some().into());
+        out.extend_from_slice(&self.id.unwrap_or_default().to_le_bytes());
+        out.extend_from_slice(self.record);
+    }
 }
 
 /// `$notify event` (one-way, rows `slaveClient.notify` and `notifyAll`): the master to a node. And `$notify cache`
@@ -279,3 +298,18 @@ pub(crate) struct Dead {
 
 /// `$store delivered` (one-way): pushes that have waited for a login have left for the client.
 pub(crate) type PushesDelivered = Delivered;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_notification_is_for_another_player_than_was_meant() {
+        for id in [None, Some(0), Some(u64::MAX)] {
+            let (mut out, plain) = (Vec::new(), Plain { uid: u64::MAX - 1, id, depth: 7, record: &[0x80] });
+            plain.write(&mut out);
+            assert_eq!(Plain::read(&out), Some(plain));
+            assert!((0..out.len() - 1).all(|cut| Plain::read(&out[..cut]).is_none()));
+        }
+    }
+}

@@ -229,7 +229,7 @@ impl Server {
     /// A job that waited for a record which is another server's.
     pub(crate) fn reroute(&self, uid: u64, job: &Rc<Job>) {
         match &job.task {
-            Task::Plain { id, record, depth } => self.send_away(uid, *id, record.value(), *depth),
+            Task::Plain { id, record, depth } => self.send_on_away(uid, *id, *depth, record),
             _ => self.refuse_job(uid, job, Reason::StaleSession),
         }
     }

@@ -1,7 +1,8 @@
 //! One run of a handler: what it has read, written, sent and said. Nothing of it is real before its commit is.
 
+use crate::Params;
 use crate::attributes::Document;
-use crate::job::Job;
+use crate::job::{Job, Task};
 use chappe_node::LazyRun;
 use chappe_store::{NewAnswer, NewDeadLetter, NewNotification, NewPush, Transition};
 use chappe_wire::Value;
@@ -67,7 +68,7 @@ pub(crate) enum Said {
     /// Rides with the next response.
     Push { uid: u64, fields: Value },
     /// A plain notification for a player, wherever they are.
-    Plain { uid: u64, id: Option<u64>, record: Value, depth: u32 },
+    Plain { uid: u64, id: Option<u64>, record: Params, depth: u32 },
 }
 
 impl Said {
@@ -95,6 +96,29 @@ impl Run {
             request,
             did: RefCell::default(),
         })
+    }
+
+    /// A run of a new job on that player's record, in the place of `spare` if nobody holds that any more. What `spare` has
+    /// done must be nothing.
+    pub(crate) fn renewed(spare: Option<Rc<Run>>, uid: u64, task: Task) -> Rc<Run> {
+        if let Some(mut run) = spare
+            && let Some(Run { job, uid: of, gate, ended, waits_for, request, did: _ }) = Rc::get_mut(&mut run)
+            && let Some(job) = Rc::get_mut(job)
+        {
+            job.renew(task);
+            (*of, *gate, *request) = (Some(uid), LazyRun::default(), None);
+            ended.set(false);
+            waits_for.set(None);
+            return run;
+        }
+        let job = Job::new(task);
+        job.tries.set(1);
+        Run::new(job, Some(uid), None)
+    }
+
+    /// Puts another task into its job, if nobody else holds that, and returns the one before.
+    pub(crate) fn replace_task(&mut self, task: Task) -> Option<Task> {
+        Rc::get_mut(&mut self.job).map(|job| std::mem::replace(&mut job.task, task))
     }
 
     /// Whether it leaves anything that must survive.

@@ -70,7 +70,11 @@ impl Server {
         let run = Run::new(job, uid, request);
         self.mark_running(&run, None);
         if let Task::Plain { id, record, .. } = &run.job.task {
-            return self.start_plain(&run, *id, record);
+            let ended = match steps::forced(&run) {
+                Some(error) => Some(Err(error)),
+                None => self.begin_plain(&run, *id, record.clone()),
+            };
+            return ended.map_or((), |result| self.end_plain(&run, result));
         }
         let (server, this) = (self.clone(), run.clone());
         let mut work: Pin<Box<dyn Future<Output = Handled>>> =

@@ -7,8 +7,8 @@ use crate::outbox::Outbox;
 use crate::protocol::NOTIFY;
 use crate::run::Run;
 use crate::undecided::Undecided;
-use crate::{NotifyError, protocol};
-use chappe_node::{Call, Node};
+use crate::{NotifyError, Params, protocol};
+use chappe_node::{Call, Node, Target};
 use chappe_store::{CommitId, NotificationId, Step};
 use chappe_wire::{Reason, Role, Row};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -79,8 +79,15 @@ pub(crate) struct Inner {
     pub(crate) is_pumping: Cell<bool>,
     /// Where players of other servers are.
     pub(crate) away: RefCell<Away>,
-    /// Where plain notifications are encoded: the record, and what it travels in.
-    pub(crate) scratch: RefCell<(Vec<u8>, Vec<u8>)>,
+    /// A run that has ended and the record that it was for, kept for the next plain notification.
+    pub(crate) spare: Cell<Option<Rc<Run>>>,
+    pub(crate) spare_record: Cell<Option<Params>>,
+    /// What stands in the place of that record.
+    pub(crate) no_record: Params,
+    /// Where plain notifications go.
+    pub(crate) plain_target: Target,
+    /// Where plain notifications are encoded.
+    pub(crate) scratch: RefCell<Vec<u8>>,
     /// What the master is to be told behind the next request.
     pub(crate) cache: RefCell<VecDeque<Vec<u8>>>,
     pub(crate) cache_due: Cell<bool>,
@@ -116,6 +123,10 @@ impl Server {
             behind: Cell::new(0),
             to_pump: RefCell::default(),
             is_pumping: Cell::new(false),
+            plain_target: Target::new(NOTIFY, "plain"),
+            spare: Cell::default(),
+            spare_record: Cell::default(),
+            no_record: Params::default(),
             scratch: RefCell::default(),
             cache: RefCell::default(),
             cache_due: Cell::new(false),

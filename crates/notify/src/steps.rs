@@ -190,7 +190,7 @@ async fn outcome(server: &Server, run: &Rc<Run>, delivery: &Delivery, sealed: &S
 
 /// Runs the handler of a type: on the player's record, or on none.
 async fn handle(server: &Server, run: &Rc<Run>, kind: &str, id: Option<u64>, record: Params) -> Handled {
-    let begin = handler(server, run, kind, id, record)?;
+    let begin = handler(server, run, kind.as_bytes(), id, record)?;
     server.call(run, begin).await
 }
 
@@ -198,7 +198,7 @@ async fn handle(server: &Server, run: &Rc<Run>, kind: &str, id: Option<u64>, rec
 pub(crate) fn handler(
     server: &Server,
     run: &Rc<Run>,
-    kind: &str,
+    kind: &[u8],
     id: Option<u64>,
     params: Params,
 ) -> Result<impl FnOnce() -> Handling + use<>, HandlerError> {
@@ -218,6 +218,7 @@ pub(crate) fn handler(
         }
     };
     let Some(with) = with else {
+        let kind = &*String::from_utf8_lossy(kind);
         server.say_unheard(kind);
         let text = format!("no module of node {} handles {kind:?}", server.0.node.id());
         return Err(HandlerError::refuse_with(NO_HANDLER, text));

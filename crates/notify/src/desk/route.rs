@@ -4,7 +4,7 @@ use super::places::place;
 use super::{Desk, Refusal, args, retry_after};
 use crate::protocol::{Dead, NOTIFY, Plain, WhereIs};
 use chappe_node::To;
-use chappe_wire::{NodeId, Reason, Row, value};
+use chappe_wire::{NodeId, Reason, Row};
 use serde::Deserialize;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -25,7 +25,7 @@ pub(super) struct Held {
     is_awaited: Cell<bool>,
 }
 
-/// Whom a [`Plain`] or a `SendTo` is for: the record is not looked at.
+/// Whom a `SendTo` is for: the record is not looked at.
 #[derive(Deserialize)]
 struct For {
     uid: u64,
@@ -85,7 +85,7 @@ impl Desk {
     /// Passes a plain notification, an encoded [`Plain`], on to where its player is. An offline player's goes to the
     /// server that has the record, else to the first game server.
     fn route(&self, plain: &[u8]) {
-        let Ok(For { uid }) = value::decode(plain) else {
+        let Some(Plain { uid, .. }) = Plain::read(plain) else {
             return self.0.node.stats().dropped(Row::Notify, Reason::BadData);
         };
         let (session, owner) = (self.0.master.session_of(uid), self.live_owner(self.known_owner(uid)));
@@ -121,7 +121,8 @@ impl Desk {
 
     fn unroutable(&self, plain: &[u8]) {
         self.0.node.stats().dropped(Row::Notify, Reason::NoRoute);
-        if let Ok(Plain { uid, id, record, depth }) = value::decode(plain) {
+        if let Some(Plain { uid, id, depth, record }) = Plain::read(plain) {
+            let record = record.to_owned();
             self.bury(Dead { reason: NO_SERVER.to_owned(), uid: Some(uid), id, record, depth });
         }
     }

@@ -6,7 +6,7 @@
 use serde::ser::{self, Serialize};
 
 use super::error::{Refusal, Step, ValueError};
-use super::format::{Shape, check_key, put, put_bytes, put_int, put_str, put_uint};
+use super::format::{Head, Reader, Shape, check_key, put, put_bytes, put_int, put_str, put_uint};
 use super::{MAX_DEPTH, Value};
 
 /// `value` as MessagePack, every number and length in its shortest form, structs as maps with their field names.
@@ -27,11 +27,52 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, ValueError> {
 /// As [`encode`]; `out` is then as it was before.
 pub fn encode_into<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) -> Result<(), ValueError> {
     let start = out.len();
-    let result = value.serialize(&mut Encoder { out, depth: 0 });
+    let result = value.serialize(&mut Encoder { out, depth: 0, lead: None });
     if result.is_err() {
         out.truncate(start);
     }
     result
+}
+
+/// Appends `value`, a struct or a map, as a map that begins with one more pair, of two texts; see [`encode`]. Returns where
+/// in `out` the second of them begins.
+///
+/// # Errors
+/// As [`encode`], when `value` is neither, and for a name in it that begins with `_`: those are the runtime's
+/// (spec/snipe.md). `out` is then as it was before.
+pub fn encode_led<T: Serialize + ?Sized>(
+    out: &mut Vec<u8>,
+    lead: (&str, &str),
+    value: &T,
+) -> Result<usize, ValueError> {
+    let start = out.len();
+    let mut encoder = Encoder { out, depth: 0, lead: Some(lead) };
+    let result = value.serialize(&mut encoder).and_then(|()| match encoder.lead {
+        None => Ok(()),
+        Some(_) => Err(no_map()),
+    });
+    if let Err(error) = result {
+        out.truncate(start);
+        return Err(error);
+    }
+    let mut input = Reader { rest: &out[start..] };
+    input.head()?;
+    if let Head::Str(len) = input.head()? {
+        input.take(len)?;
+    }
+    input.head()?;
+    Ok(out.len() - input.rest.len())
+}
+
+/// A name that is not for the data itself.
+#[cold]
+fn reserved(name: &str) -> ValueError {
+    Refusal::Mismatch(format!("{name:?}: names that begin with `_` belong to the runtime")).into()
+}
+
+#[cold]
+fn no_map() -> ValueError {
+    Refusal::Mismatch("expected a struct or a map".to_owned()).into()
 }
 
 /// `value` as MessagePack of at most `max_bytes` bytes; errors call the data `label`. See [`encode`].
@@ -55,6 +96,8 @@ struct Encoder<'a> {
     out: &'a mut Vec<u8>,
     /// How many lists and maps are open.
     depth: usize,
+    /// The pair that the outermost map is to begin with.
+    lead: Option<(&'a str, &'a str)>,
 }
 
 impl<'a, 'b> ser::Serializer for &'a mut Encoder<'b> {
@@ -157,7 +200,7 @@ impl<'a, 'b> ser::Serializer for &'a mut Encoder<'b> {
         let mut map = self.open(Shape::Map, Some(1))?;
         put_str(map.encoder.out, variant)?;
         value.serialize(&mut *map.encoder).map_err(|error| error.within(Step::variant(variant)))?;
-        map.count = 1;
+        map.count += 1;
         map.close()
     }
 
@@ -247,10 +290,20 @@ impl<'b> Encoder<'b> {
         }
         self.depth += 1;
         let head_at = self.out.len();
-        let declared = len.unwrap_or(0);
+        let lead = self.lead.take();
+        let count = usize::from(lead.is_some());
+        let declared = len.unwrap_or(0) + count;
         shape.put_head(self.out, declared)?;
+        if let Some((key, text)) = lead {
+            if let Shape::List = shape {
+                return Err(no_map());
+            }
+            put_str(self.out, key)?;
+            put_str(self.out, text)?;
+        }
         let key_at = self.out.len();
-        Ok(Open { variant: None, head_at, declared, count: 0, key_at, shape, encoder: self })
+        let is_led = lead.is_some();
+        Ok(Open { variant: None, head_at, declared, count, key_at, shape, is_led, encoder: self })
     }
 
     fn open_variant<'a>(
@@ -277,6 +330,8 @@ struct Open<'a, 'b> {
     /// The length its head says; corrected at the end if the type promised none or the wrong one.
     declared: usize,
     count: usize,
+    /// It begins with a pair of the runtime's.
+    is_led: bool,
     /// Where the current key begins, to be named should its value be refused.
     key_at: usize,
 }
@@ -290,6 +345,9 @@ impl Open<'_, '_> {
     }
 
     fn field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), ValueError> {
+        if self.is_led && name.starts_with('_') {
+            return Err(reserved(name));
+        }
         put_str(self.encoder.out, name)?;
         value
             .serialize(&mut *self.encoder)
@@ -326,7 +384,13 @@ impl ser::SerializeMap for Open<'_, '_> {
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), ValueError> {
         self.key_at = self.encoder.out.len();
         key.serialize(&mut *self.encoder)?;
-        check_key(&self.encoder.out[self.key_at..])
+        let key = &self.encoder.out[self.key_at..];
+        if self.is_led
+            && let Some(name) = super::text_of(key).filter(|name| name.starts_with('_'))
+        {
+            return Err(reserved(name));
+        }
+        check_key(key)
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), ValueError> {

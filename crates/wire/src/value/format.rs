@@ -77,6 +77,17 @@ impl<'de> Reader<'de> {
         std::str::from_utf8(self.take(len)?).map_err(|_| Refusal::NotUtf8.into())
     }
 
+    /// Passes text.
+    pub(super) fn pass_text(&mut self, len: usize) -> Result<(), ValueError> {
+        let bytes = self.take(len)?;
+        // Most text is short and ASCII: seen to be so, it costs no call.
+        if bytes.is_ascii() || std::str::from_utf8(bytes).is_ok() {
+            return Ok(());
+        }
+        Err(Refusal::NotUtf8.into())
+    }
+
+    #[inline]
     pub(super) fn take(&mut self, len: usize) -> Result<&'de [u8], ValueError> {
         let (taken, rest) = self.rest.split_at_checked(len).ok_or(Refusal::Truncated)?;
         self.rest = rest;

@@ -33,9 +33,9 @@ mod skip;
 pub mod testing;
 
 pub use decode::{decode, decode_borrowed};
-pub use encode::{encode, encode_into, encode_limited};
+pub use encode::{encode, encode_into, encode_led, encode_limited};
 pub use error::{Refusal, ValueError};
-pub use field::{bytes_of, field, text_of};
+pub use field::{bytes_of, field, skip_finding, text_at, text_of};
 pub(crate) use format::{Shape, put_int, put_str, put_uint};
 pub use json::{from_json, json_to_msgpack, msgpack_to_json, to_json};
 pub use sanitize::{Sanitized, sanitize};

@@ -16,26 +16,33 @@ pub fn skip(bytes: &[u8]) -> Result<usize, ValueError> {
 }
 
 pub(super) fn pass(input: &mut Reader<'_>, depth: usize) -> Result<(), ValueError> {
+    pass_inline(input, depth)
+}
+
+/// As [`pass`], without a call for what holds nothing else: most of what is passed.
+#[inline(always)]
+pub(super) fn pass_inline(input: &mut Reader<'_>, depth: usize) -> Result<(), ValueError> {
     match input.head()? {
         Head::Nil | Head::Bool(_) | Head::Unsigned(_) | Head::Negative(_) | Head::Float(_) => Ok(()),
         Head::Bytes(len) => input.take(len).map(drop),
-        Head::Str(len) => match std::str::from_utf8(input.take(len)?) {
-            Ok(_) => Ok(()),
-            Err(_) => Err(Refusal::NotUtf8.into()),
-        },
-        Head::List(len) => {
-            let depth = inside(depth)?;
-            (0..len).try_for_each(|_| pass(input, depth))
-        }
-        Head::Map(len) => {
-            let depth = inside(depth)?;
-            (0..len).try_for_each(|_| {
-                check_key(input.rest)?;
-                pass(input, depth)?;
-                pass(input, depth)
-            })
-        }
+        Head::Str(len) => input.pass_text(len),
+        Head::List(len) => pass_list(input, len, depth),
+        Head::Map(len) => pass_map(input, len, depth),
     }
+}
+
+fn pass_list(input: &mut Reader<'_>, len: usize, depth: usize) -> Result<(), ValueError> {
+    let depth = inside(depth)?;
+    (0..len).try_for_each(|_| pass(input, depth))
+}
+
+fn pass_map(input: &mut Reader<'_>, len: usize, depth: usize) -> Result<(), ValueError> {
+    let depth = inside(depth)?;
+    (0..len).try_for_each(|_| {
+        check_key(input.rest)?;
+        pass(input, depth)?;
+        pass(input, depth)
+    })
 }
 
 fn inside(depth: usize) -> Result<usize, ValueError> {

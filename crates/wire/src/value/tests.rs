@@ -36,6 +36,36 @@ fn unread<T: serde::de::DeserializeOwned + std::fmt::Debug>(bytes: &[u8]) -> Str
 }
 
 #[test]
+fn a_map_that_is_led_by_a_pair_is_not_one_to_its_reader() {
+    let led = |value: &Value| {
+        let mut out = vec![7];
+        encode_led(&mut out, ("_type", "a.b"), value).map(|at| {
+            assert_eq!(&out[at..at + 3], b"a.b");
+            decode::<Value>(&out[1..]).unwrap()
+        })
+    };
+    assert_eq!(
+        led(&value!({"n": {"m": 1}, "x": [{}]})),
+        Ok(value!({"_type": "a.b", "n": {"m": 1}, "x": [{}]}))
+    );
+    assert_eq!(led(&value!({})), Ok(value!({"_type": "a.b"})));
+    let many = Value::Map((0..15).map(|n| (n.into(), n.into())).collect());
+    assert_eq!(led(&many).unwrap().as_map().unwrap().len(), 16);
+    for none in [value!(7), value!([{"n": 1}]), Value::Nil] {
+        assert_eq!(led(&none).unwrap_err().to_string(), "data: expected a struct or a map");
+    }
+    assert!(led(&value!({"_id": 1})).unwrap_err().to_string().contains("\"_id\": names that begin with `_`"));
+    assert!(led(&value!({"a": {"_id": 1}})).is_ok());
+    let mut out = Vec::new();
+    encode_led(&mut out, ("_type", "a.b"), &State::Kept { shelf: 1 }).unwrap();
+    encode_led(&mut out, ("_type", "a.b"), &State::Read(1)).unwrap();
+    let first = skip(&out).unwrap();
+    assert_eq!(decode::<Value>(&out[..first]).unwrap(), value!({"_type": "a.b", "Kept": {"shelf": 1}}));
+    assert_eq!(decode::<Value>(&out[first..]).unwrap(), value!({"_type": "a.b", "Read": 1}));
+    assert!(encode_led(&mut out, ("_type", "a.b"), &HashMap::from([("n", u128::MAX)])).is_err());
+}
+
+#[test]
 fn a_struct_and_a_dict_meet() {
     let mail = Mail { owner: 7, items: vec![Item { count: 2, note: None }], state: State::Moved(-1, 2) };
     let bytes = encode(&mail).unwrap();

@@ -6,8 +6,10 @@ use chappe_node::To;
 use chappe_wire::{Reason, Role, Row};
 use std::time::Duration;
 
-fn plain(uid: u64, record: u8) -> Plain {
-    Plain { uid, id: None, record: vec![record], depth: 1 }
+fn plain(uid: u64, record: u8) -> Vec<u8> {
+    let mut out = Vec::new();
+    Plain { uid, id: None, depth: 1, record: &[record] }.write(&mut out);
+    out
 }
 
 #[test]
@@ -16,14 +18,14 @@ fn a_plain_notification_does_not_find_its_player() {
         world.up().await;
         world.enter(7, GAME2).await;
         for record in 0..20 {
-            world.one_way(LOBBY, Row::Notify, "route", &plain(7, record));
+            world.send_plain(LOBBY, &plain(7, record));
         }
-        world.one_way(LOBBY, Row::Notify, "route", &plain(8, 1));
+        world.send_plain(LOBBY, &plain(8, 1));
         world.settle().await;
-        let got: Vec<u8> = world.server(GAME2).plain.borrow().iter().map(|plain| plain.record[0]).collect();
+        let got: Vec<u8> = world.server(GAME2).plain.borrow().iter().map(|plain| plain.2).collect();
         assert_eq!(got, (0..20).collect::<Vec<u8>>(), "in order");
         let offline = world.server(GAME).plain.take();
-        assert_eq!((offline.len(), offline[0].uid, offline[0].depth), (1, 8, 1), "the first game server");
+        assert_eq!((offline.len(), offline[0].0, offline[0].1), (1, 8, 1), "the first game server");
     });
 }
 
@@ -33,7 +35,7 @@ fn a_plain_notification_for_which_there_is_no_server_vanishes() {
         world.start_master();
         world.start(SERVICE, Role::Service, "service_mail");
         world.is_ready(SERVICE).await;
-        world.one_way(SERVICE, Row::Notify, "route", &plain(8, 1));
+        world.send_plain(SERVICE, &plain(8, 1));
         world.settle().await;
         assert_eq!(world.counted("dead_letters"), 1);
         let dropped = world.master().node().report().dropped;
@@ -71,7 +73,7 @@ fn plain_notifications_go_astray_while_a_restarted_master_does_not_know_the_play
         world.is_ready(LOBBY).await;
         assert!(world.master().is_recovering());
         for record in 0..5 {
-            world.one_way(LOBBY, Row::Notify, "route", &plain(7, record));
+            world.send_plain(LOBBY, &plain(7, record));
         }
         world.committed(LOBBY, world.sending(chappe_store::Sender::Player(5), 7, &[1])).await;
         world.settle().await;
@@ -83,7 +85,7 @@ fn plain_notifications_go_astray_while_a_restarted_master_does_not_know_the_play
         world.freeze(PROXY, false);
         world.is_ready(PROXY).await;
         world.settle().await;
-        let plain = |id| world.server(id).plain.borrow().iter().map(|it| it.record[0]).collect::<Vec<u8>>();
+        let plain = |id| world.server(id).plain.borrow().iter().map(|it| it.2).collect::<Vec<u8>>();
         let all: Vec<u8> = [LOBBY, GAME, GAME2].into_iter().flat_map(plain).collect();
         assert_eq!(all, [0, 1, 2, 3, 4]);
         let got: usize = [LOBBY, GAME, GAME2].iter().map(|id| world.server(*id).numbers().len()).sum();

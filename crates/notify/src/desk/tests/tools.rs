@@ -196,7 +196,7 @@ fn dead_letters_cannot_be_sent_again() {
         let retried: Option<String> = tool(world, "dead_letter_retry", &one(all[2].id)).await.unwrap();
         assert_eq!(retried, None);
         world.settle().await;
-        assert_eq!(world.server(GAME).plain.borrow()[0].uid, 8);
+        assert_eq!(world.server(GAME).plain.borrow()[0].0, 8);
         let refused = tool::<_, Option<String>>(world, "dead_letter_retry", &one(all[3].id)).await;
         assert_eq!(refused.unwrap_err().reason, Reason::Refused);
         for line in [&all[1], &all[3]] {

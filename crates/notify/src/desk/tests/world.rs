@@ -10,7 +10,7 @@ use chappe_store::{
     Clock, Commit, CommitId, Faults, FaultyStore, MemoryDisk, NewNotification, NotificationId, Options, Pace,
     RecordChange, Sender, Step, StoreClient, Transition, When, on_task,
 };
-use chappe_wire::{NodeId, Reason, Role, Row, value};
+use chappe_wire::{NodeId, Reason, Role, Row};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::cell::{Cell, RefCell};
@@ -70,7 +70,8 @@ pub(super) struct Server {
     pub(super) got: Got,
     /// What it was asked to let go of.
     pub(super) released: Rc<RefCell<Vec<Release>>>,
-    pub(super) plain: Rc<RefCell<Vec<Plain>>>,
+    /// For whom, depth, and a record that is a number.
+    pub(super) plain: Rc<RefCell<Vec<(u64, u32, u8)>>>,
     pub(super) sent_to: Rc<RefCell<Vec<SendTo>>>,
     /// How many deliveries it has refused, and how many more it will.
     pub(super) refuses: Rc<Cell<u32>>,
@@ -220,9 +221,9 @@ impl World {
         assert!(self.node(from).tell(MASTER, STORE, method, args));
     }
 
-    pub(super) fn one_way<T: Serialize>(&self, from: NodeId, row: Row, method: &str, args: &T) {
-        let bytes = value::encode(args).unwrap();
-        self.node(from).request_raw(row, To::Master, (STORE, method), &bytes, ASK, None);
+    /// An encoded [`Plain`], to be routed.
+    pub(super) fn send_plain(&self, from: NodeId, plain: &[u8]) {
+        self.node(from).request_raw(Row::Notify, To::Master, (STORE, "route"), plain, ASK, None);
     }
 
     pub(super) async fn claim(&self, from: NodeId, uid: u64) -> ClaimReply {
@@ -343,7 +344,8 @@ impl Server {
         });
         let it = self.clone();
         node.register(Row::Notify, NOTIFY, "plain", move |call| {
-            it.plain.borrow_mut().push(call.args().unwrap());
+            let Plain { uid, depth, record, .. } = Plain::read(call.raw()).unwrap();
+            it.plain.borrow_mut().push((uid, depth, record[0]));
         });
         let it = self.clone();
         node.register(Row::SendTo, NOTIFY, "send_to", move |call| {

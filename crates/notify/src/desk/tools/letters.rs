@@ -6,8 +6,8 @@ use crate::desk::{Desk, Refusal, unavailable};
 use crate::protocol::{Plain, Sealed};
 use crate::tools::{LetterId, LetterLine, LetterQuery, LetterShown, LettersPage, LettersQuery};
 use chappe_store::{DeadLetter, Done, Work};
+use chappe_wire::Reason;
 use chappe_wire::value::{self, Value};
-use chappe_wire::{Reason, Row};
 
 impl Desk {
     pub(super) fn serve_letters(&self) {
@@ -86,15 +86,9 @@ impl Desk {
         let uid = self.0.dead.borrow().get(number).ok_or_else(|| none(id))?.dead.uid;
         let uid = uid.ok_or_else(|| (Reason::Refused, format!("dead letter {id} was for no player")))?;
         let letter = self.0.dead.borrow_mut().take(number).ok_or_else(|| none(id))?;
-        let dead = letter.dead;
-        let plain = Plain { uid, id: dead.id, record: dead.record, depth: dead.depth };
-        match value::encode(&plain) {
-            Ok(bytes) => self.take_plain(&bytes),
-            Err(error) => {
-                self.0.node.stats().dropped(Row::Notify, Reason::BadData);
-                return Err((Reason::BadData, error.to_string()));
-            }
-        }
+        let (dead, mut plain) = (letter.dead, Vec::new());
+        Plain { uid, id: dead.id, depth: dead.depth, record: &dead.record }.write(&mut plain);
+        self.take_plain(&plain);
         Ok(())
     }
 
