@@ -161,7 +161,7 @@ impl World {
         Ok(world)
     }
 
-    /// Starts a node, or another life of one that was [killed](World::kill).
+    /// Starts a node, or another life of one that was killed.
     ///
     /// # Errors
     /// When it does not come up.

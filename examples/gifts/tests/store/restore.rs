@@ -1,15 +1,9 @@
 //! Backups and the way back, as `docs/en/operations/backup.md` describes it: real processes, real players, each store. A backup is
 //! taken while a gift is under way in either step and a dead letter waits; after it, more happens.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
-
-mod cluster;
-mod postgres;
-
-use chappe::Value;
-use cluster::Cluster;
+use crate::cluster::{self, Cluster, gift, ok};
+use crate::postgres::Postgres;
 use nix::sys::signal::Signal;
-use postgres::Postgres;
 use serde_json::{Value as Json, json};
 
 const PLAYERS: [u64; 4] = [30, 31, 32, 33];
@@ -129,15 +123,6 @@ async fn dead_letter(cluster: &Cluster, cleo: &chappe::client::Client) -> String
     cluster.deleted(33).await;
     cleo.ask("duel.decline", &chappe::value!({}), cluster::WAIT).await.unwrap();
     cluster.letter().await
-}
-
-async fn gift(from: &chappe::client::Client, to: u64) -> Option<String> {
-    let answer = from.ask("user.giveMoney", &chappe::value!({"id": to}), cluster::WAIT).await.unwrap();
-    answer.field("errorCode").and_then(Value::as_str).map(str::to_owned)
-}
-
-fn ok() -> Option<String> {
-    Some("ok".to_owned())
 }
 
 fn money(cluster: &Cluster) -> Vec<i64> {

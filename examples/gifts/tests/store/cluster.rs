@@ -166,6 +166,16 @@ impl Cluster {
     }
 }
 
+/// Gives a player what a gift takes: what the giver is told.
+pub(crate) async fn gift(from: &Client, to: u64) -> Option<String> {
+    let answer = from.ask("user.giveMoney", &chappe::value!({"id": to}), WAIT).await.unwrap();
+    answer.field("errorCode").and_then(chappe::Value::as_str).map(str::to_owned)
+}
+
+pub(crate) fn ok() -> Option<String> {
+    Some("ok".to_owned())
+}
+
 impl Drop for Cluster {
     fn drop(&mut self) {
         if let Some(up) = &mut self.up {
