@@ -142,6 +142,8 @@ pub(crate) type Method = Rc<dyn Fn(Call<'_>)>;
 #[derive(Default)]
 pub(crate) struct Methods {
     by_target: FxHashMap<Box<[u8]>, (Row, Method)>,
+    /// What was asked for last: requests come in bursts of one kind.
+    last: RefCell<Option<(Topic, Row, Method)>>,
 }
 
 impl Methods {
@@ -155,12 +157,21 @@ impl Methods {
         handler: Method,
     ) -> (bool, Option<(Row, Method)>) {
         let is_new = !self.serves(module);
+        *self.last.get_mut() = None;
         let replaced = self.by_target.insert(target(module, method).into_boxed_slice(), (row, handler));
         (is_new, replaced)
     }
 
     pub(crate) fn of(&self, target: &[u8]) -> Option<(Row, Method)> {
-        self.by_target.get(target).cloned()
+        let mut last = self.last.borrow_mut();
+        if let Some((of, row, method)) = &*last
+            && of.as_slice() == target
+        {
+            return Some((*row, method.clone()));
+        }
+        let (row, method) = self.by_target.get(target)?;
+        *last = Some((Topic::from_slice(target), *row, method.clone()));
+        Some((*row, method.clone()))
     }
 
     pub(crate) fn serves(&self, module: &str) -> bool {

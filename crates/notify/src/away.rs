@@ -4,6 +4,7 @@
 //! who has left it passes it on through the master and says so; only then can two for one player cross.
 
 use crate::protocol::{NOTIFY, Plain, STORE, WhereIs};
+use crate::run::Run;
 use crate::{Params, Server};
 use chappe_node::{Call, State, To};
 use chappe_wire::value::ValueError;
@@ -134,17 +135,18 @@ impl Server {
         let Some(Plain { uid, id, depth, record }) = Plain::read(call.raw()) else {
             return self.0.node.stats().dropped(Row::Notify, Reason::BadData);
         };
-        let Ok(record) = Params::read_into(self.0.spare_record.take(), record) else {
+        let read = Run::of_plain(self.0.spare.take(), uid, (id, depth), |place| place.read_again(record));
+        let Ok(run) = read else {
             return self.0.node.stats().dropped(Row::Notify, Reason::BadData);
         };
         // What can run at once is for a player who is here.
-        let Err(record) = self.run_at_once(uid, id, record, depth) else { return };
+        let Err(run) = self.run_at_once(uid, run) else { return };
         let is_straight = !self.0.node.config().is_master(call.from());
         if is_straight && !self.is_here(uid) {
             self.0.node.tell(call.from(), NOTIFY, "moved", &WhereIs { uid });
             return self.let_master_route(call.raw());
         }
-        self.queue_behind(uid, id, record, depth);
+        self.queue_behind(uid, &run);
     }
 
     /// `$notify moved` (one-way): a player is not any more where this node thinks.

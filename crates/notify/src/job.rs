@@ -76,14 +76,14 @@ impl Job {
         })
     }
 
-    /// Becomes another job, which runs for the first time; nobody waits for it.
-    pub(crate) fn renew(&mut self, task: Task) {
-        self.task = task;
+    /// Becomes another job, which has not run and nobody waits for. Returns its task, to be made another too.
+    pub(crate) fn renew(&mut self) -> &mut Task {
         self.cause.set(None);
         self.answered.set(false);
-        self.tries.set(1);
+        self.tries.set(0);
         *self.forced.get_mut() = None;
         *self.done.get_mut() = None;
+        &mut self.task
     }
 
     pub(crate) fn step(delivery: Delivery, cause: Option<u64>) -> Rc<Job> {

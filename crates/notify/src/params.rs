@@ -39,29 +39,24 @@ impl Params {
     /// # Errors
     /// When it is no data at all.
     pub(crate) fn read(bytes: &[u8]) -> Result<Params, ValueError> {
-        Params::read_into(None, bytes)
+        let (kind, bytes) = (kind_in(bytes)?, SmallVec::from_slice(bytes));
+        Ok(Params(Rc::new(Fields { bytes, kind, value: OnceCell::new() })))
     }
 
-    /// As [`Params::read`], in the place of `spare` if nobody else holds that.
+    /// Becomes what [`Params::read`] makes, in the same place if nobody else holds it.
     ///
     /// # Errors
-    /// As [`Params::read`].
-    pub(crate) fn read_into(spare: Option<Params>, bytes: &[u8]) -> Result<Params, ValueError> {
-        let (length, kind) = value::skip_finding(bytes, KIND)?;
-        if length != bytes.len() {
-            return Err(Refusal::Trailing(bytes.len() - length).into());
-        }
-        let kind = kind.and_then(|at| value::text_at(bytes, at)).unwrap_or_default();
-        if let Some(mut spare) = spare
-            && let Some(fields) = Rc::get_mut(&mut spare.0)
-        {
-            fields.bytes.clear();
-            fields.bytes.extend_from_slice(bytes);
-            (fields.kind, fields.value) = (kind, OnceCell::new());
-            return Ok(spare);
-        }
-        let bytes = SmallVec::from_slice(bytes);
-        Ok(Params(Rc::new(Fields { bytes, kind, value: OnceCell::new() })))
+    /// As [`Params::read`]; it is then as it was before.
+    pub(crate) fn read_again(&mut self, bytes: &[u8]) -> Result<(), ValueError> {
+        let Some(fields) = Rc::get_mut(&mut self.0) else {
+            *self = Params::read(bytes)?;
+            return Ok(());
+        };
+        fields.kind = kind_in(bytes)?;
+        fields.bytes.clear();
+        fields.bytes.extend_from_slice(bytes);
+        fields.value.take();
+        Ok(())
     }
 
     /// Of a map that was encoded here, with the text of its `_type` there.
@@ -241,6 +236,15 @@ impl PartialEq for Params {
     fn eq(&self, other: &Params) -> bool {
         self.value() == other.value()
     }
+}
+
+/// Where the text of `_type` is in an encoded map.
+fn kind_in(bytes: &[u8]) -> Result<Range<usize>, ValueError> {
+    let (length, kind) = value::skip_finding(bytes, KIND)?;
+    if length != bytes.len() {
+        return Err(Refusal::Trailing(bytes.len() - length).into());
+    }
+    Ok(kind.and_then(|at| value::text_at(bytes, at)).unwrap_or_default())
 }
 
 fn missing(name: &str, wanted: &str) -> HandlerError {

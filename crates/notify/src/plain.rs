@@ -2,12 +2,13 @@
 //! one whose handler ends at once, without having touched or said anything, costs no task and no commit.
 
 use crate::held::{Held, Running};
-use crate::job::{Job, Task};
+use crate::job::Task;
 use crate::modules::Handled;
 use crate::run::Run;
 use crate::runs::{Part, Pumping};
 use crate::steps;
 use crate::{HandlerError, Params, Server};
+use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
@@ -24,48 +25,41 @@ impl Server {
 
     /// Queues a plain notification for a player whose notifications are handled here.
     pub(crate) fn queue_plain(&self, uid: u64, id: Option<u64>, record: Params, depth: u32) {
-        if let Err(record) = self.run_at_once(uid, id, record, depth) {
-            self.queue_behind(uid, id, record, depth);
+        let Ok(run) = Run::of_plain::<Infallible>(self.0.spare.take(), uid, (id, depth), |place| {
+            *place = record;
+            Ok(())
+        });
+        if let Err(run) = self.run_at_once(uid, run) {
+            self.queue_behind(uid, &run);
         }
     }
 
-    /// As [`Server::queue_plain`], when it cannot run at once.
-    pub(crate) fn queue_behind(&self, uid: u64, id: Option<u64>, record: Params, depth: u32) {
-        let job = Job::new(Task::Plain { id, record, depth });
-        if let Err(reason) = self.queue(uid, job.clone())
-            && let Task::Plain { record, .. } = &job.task
+    /// As [`Server::queue_plain`], of what cannot run at once.
+    pub(crate) fn queue_behind(&self, uid: u64, run: &Run) {
+        if let Err(reason) = self.queue(uid, run.job.clone())
+            && let Task::Plain { id, record, depth } = &run.job.task
         {
-            self.dead(reason.as_str(), Some(uid), id, record, depth);
+            self.dead(reason.as_str(), Some(uid), *id, record, *depth);
         }
     }
 
     /// Runs a plain notification's handler now, if what is queued for that player now would run before anything else;
-    /// gives the record back if not.
-    pub(crate) fn run_at_once(
-        &self,
-        uid: u64,
-        id: Option<u64>,
-        record: Params,
-        depth: u32,
-    ) -> Result<(), Params> {
+    /// gives the run back if not.
+    pub(crate) fn run_at_once(&self, uid: u64, run: Rc<Run>) -> Result<(), Rc<Run>> {
         let inner = &self.0;
         if inner.is_pumping.get() || inner.current.borrow().is_some() || !inner.to_pump.borrow().is_empty() {
-            return Err(record);
+            return Err(run);
         }
-        let run = {
-            let mut records = inner.records.borrow_mut();
-            let Some(held) = records.get_mut(&uid).filter(|held| held.queue.is_empty() && held.takes())
-            else {
-                return Err(record);
-            };
-            let run =
-                Run::renewed(inner.spare.take(), uid, Task::Plain { id, record: record.clone(), depth });
-            held.running = Some(Running { run: run.clone(), task: None });
-            run
-        };
+        match inner.records.borrow_mut().get_mut(&uid) {
+            Some(held) if held.queue.is_empty() && held.takes() => {
+                held.running = Some(Running { run: run.clone(), task: None });
+            }
+            _ => return Err(run),
+        }
+        run.job.tries.set(1);
         inner.is_pumping.set(true);
         let pumping = Pumping(self);
-        let ended = self.begin_plain(&run, id, record);
+        let ended = self.begin_plain(&run);
         let is_done = match ended {
             Some(Ok(_)) if run.did.borrow().is_nothing() && !run.ended.replace(true) => {
                 // As `finish` does it, with one look at the record.
@@ -93,22 +87,20 @@ impl Server {
         Ok(())
     }
 
-    /// Puts by what a run that has ended was made of, for the next one, unless someone holds it still.
+    /// Puts a run by that has ended, for the next plain notification, unless someone holds it still.
     fn put_by(&self, mut run: Rc<Run>) {
-        let none = Task::Plain { id: None, record: self.0.no_record.clone(), depth: 0 };
-        let Some(task) = Rc::get_mut(&mut run).and_then(|run| run.replace_task(none)) else { return };
-        self.0.spare.set(Some(run));
-        if let Task::Plain { record, .. } = task
-            && record.is_small()
-        {
-            self.0.spare_record.set(Some(record));
+        let is_small =
+            |run: &mut Run| matches!(&run.job.task, Task::Plain { record, .. } if record.is_small());
+        if Rc::get_mut(&mut run).is_some_and(is_small) {
+            self.0.spare.set(Some(run));
         }
     }
 
     /// Begins a plain notification's handler. Most end at once: what came of it; one that waits for something goes on as
     /// a task, which ends it.
-    pub(crate) fn begin_plain(&self, run: &Rc<Run>, id: Option<u64>, record: Params) -> Option<Handled> {
-        let begin = match steps::handler(self, run, record.kind_bytes(), id, record.clone()) {
+    pub(crate) fn begin_plain(&self, run: &Rc<Run>) -> Option<Handled> {
+        let Task::Plain { id, record, .. } = &run.job.task else { return Some(Ok(None)) };
+        let begin = match steps::handler(self, run, record.kind_bytes(), *id, record.clone()) {
             Ok(begin) => begin,
             Err(error) => return Some(Err(error)),
         };

@@ -98,27 +98,28 @@ impl Run {
         })
     }
 
-    /// A run of a new job on that player's record, in the place of `spare` if nobody holds that any more. What `spare` has
-    /// done must be nothing.
-    pub(crate) fn renewed(spare: Option<Rc<Run>>, uid: u64, task: Task) -> Rc<Run> {
+    /// A run for a plain notification to that player with `_id` and depth; `fill` puts the record in. It takes the place of
+    /// `spare`, whose handler has done nothing, if nobody else holds that: most such handlers then allocate nothing.
+    pub(crate) fn of_plain<E>(
+        spare: Option<Rc<Run>>,
+        uid: u64,
+        (id, depth): (Option<u64>, u32),
+        fill: impl FnOnce(&mut Params) -> Result<(), E>,
+    ) -> Result<Rc<Run>, E> {
         if let Some(mut run) = spare
             && let Some(Run { job, uid: of, gate, ended, waits_for, request, did: _ }) = Rc::get_mut(&mut run)
-            && let Some(job) = Rc::get_mut(job)
+            && let Some(Task::Plain { id: of_id, record, depth: of_depth }) = Rc::get_mut(job).map(Job::renew)
         {
-            job.renew(task);
-            (*of, *gate, *request) = (Some(uid), LazyRun::default(), None);
+            fill(record)?;
+            (*of, *of_id, *of_depth) = (Some(uid), id, depth);
+            (*gate, *request) = (LazyRun::default(), None);
             ended.set(false);
             waits_for.set(None);
-            return run;
+            return Ok(run);
         }
-        let job = Job::new(task);
-        job.tries.set(1);
-        Run::new(job, Some(uid), None)
-    }
-
-    /// Puts another task into its job, if nobody else holds that, and returns the one before.
-    pub(crate) fn replace_task(&mut self, task: Task) -> Option<Task> {
-        Rc::get_mut(&mut self.job).map(|job| std::mem::replace(&mut job.task, task))
+        let mut record = Params::default();
+        fill(&mut record)?;
+        Ok(Run::new(Job::new(Task::Plain { id, record, depth }), Some(uid), None))
     }
 
     /// Whether it leaves anything that must survive.

@@ -69,10 +69,10 @@ impl Server {
         };
         let run = Run::new(job, uid, request);
         self.mark_running(&run, None);
-        if let Task::Plain { id, record, .. } = &run.job.task {
+        if let Task::Plain { .. } = &run.job.task {
             let ended = match steps::forced(&run) {
                 Some(error) => Some(Err(error)),
-                None => self.begin_plain(&run, *id, record.clone()),
+                None => self.begin_plain(&run),
             };
             return ended.map_or((), |result| self.end_plain(&run, result));
         }

@@ -7,7 +7,7 @@ use crate::outbox::Outbox;
 use crate::protocol::NOTIFY;
 use crate::run::Run;
 use crate::undecided::Undecided;
-use crate::{NotifyError, Params, protocol};
+use crate::{NotifyError, protocol};
 use chappe_node::{Call, Node, Target};
 use chappe_store::{CommitId, NotificationId, Step};
 use chappe_wire::{Reason, Role, Row};
@@ -79,11 +79,8 @@ pub(crate) struct Inner {
     pub(crate) is_pumping: Cell<bool>,
     /// Where players of other servers are.
     pub(crate) away: RefCell<Away>,
-    /// A run that has ended and the record that it was for, kept for the next plain notification.
+    /// A run that has ended, kept for the next plain notification.
     pub(crate) spare: Cell<Option<Rc<Run>>>,
-    pub(crate) spare_record: Cell<Option<Params>>,
-    /// What stands in the place of that record.
-    pub(crate) no_record: Params,
     /// Where plain notifications go.
     pub(crate) plain_target: Target,
     /// Where plain notifications are encoded.
@@ -125,8 +122,6 @@ impl Server {
             is_pumping: Cell::new(false),
             plain_target: Target::new(NOTIFY, "plain"),
             spare: Cell::default(),
-            spare_record: Cell::default(),
-            no_record: Params::default(),
             scratch: RefCell::default(),
             cache: RefCell::default(),
             cache_due: Cell::new(false),
