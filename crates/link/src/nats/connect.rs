@@ -1,7 +1,7 @@
 //! Getting a connection to NATS: every reason why there is none is told by its name, and within some seconds.
 
 use super::creds::expired_for;
-use super::hub::{Hub, lock};
+use super::hub::{ANSWER, Hub, lock};
 use super::message::{Head, Kind};
 use super::options::Credentials;
 use async_nats::{Client, ConnectError, ConnectErrorKind, ConnectOptions};
@@ -97,6 +97,27 @@ impl Hub {
         Ok(client)
     }
 
+    /// For how long the credentials are no longer valid, if they are known to be so.
+    fn lateness(&self) -> String {
+        let late = match &self.options.credentials {
+            Credentials::File(path) => expired_for(path),
+            _ => None,
+        };
+        late.map_or_else(String::new, |late| {
+            format!("; its token has expired, {} s ago by this machine's clock", late.as_secs())
+        })
+    }
+
+    /// What an answer did not come for, as far as that can be known: a connection that was let in and cut off at once, when
+    /// its time ran out in that moment, hears nothing more.
+    pub(super) fn unanswered(&self) -> io::Error {
+        let why = match self.lateness() {
+            late if late.is_empty() => String::new(),
+            late => format!("; with {}{late}", self.options.credentials),
+        };
+        io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {ANSWER:?}{why}"))
+    }
+
     /// What the client library says, and what to do about it.
     fn named(&self, error: &ConnectError) -> io::Error {
         let text = told_by(error);
@@ -106,19 +127,7 @@ impl Hub {
                     Credentials::None if self.options.servers.iter().all(|server| !server.contains('@')) => {
                         "it refuses these credentials: it wants some, and there are none".to_owned()
                     }
-                    credentials => {
-                        let late = match credentials {
-                            Credentials::File(path) => expired_for(path),
-                            _ => None,
-                        };
-                        let late = late.map_or_else(String::new, |late| {
-                            format!(
-                                "; its token has expired, {} s ago by this machine's clock",
-                                late.as_secs()
-                            )
-                        });
-                        format!("it refuses these credentials: {credentials}{late}")
-                    }
+                    credentials => format!("it refuses these credentials: {credentials}{}", self.lateness()),
                 };
                 return io::Error::new(io::ErrorKind::PermissionDenied, why);
             }

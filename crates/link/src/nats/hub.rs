@@ -111,9 +111,7 @@ impl Hub {
                 let why = format!("{text}; this user needs it (`chappe nats-config` writes what each needs)");
                 Err(io::Error::new(io::ErrorKind::PermissionDenied, why))
             }
-            done = timeout(ANSWER, work) => done.unwrap_or_else(|_| {
-                Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {ANSWER:?}")))
-            }),
+            done = timeout(ANSWER, work) => done.unwrap_or_else(|_| Err(self.unanswered())),
         }
     }
 
