@@ -2,6 +2,7 @@
 
 use super::hub::{ANSWER, Hub, lock};
 use super::message::{Head, Kind, Subjects};
+use super::options::NatsOptions;
 use super::pipe::{Over, Pipe};
 use super::stats::count;
 use crate::{Buffer, Conn};
@@ -41,7 +42,8 @@ struct State {
 
 impl Side {
     pub(super) fn new(hub: Arc<Hub>, id: u64) -> Side {
-        let pipe = Pipe::new(hub.options.window, hub.options.patience, Instant::now());
+        let NatsOptions { window, patience, absence, .. } = hub.options;
+        let pipe = Pipe::new(window, patience, Instant::now()).with_absence(absence);
         let state = State {
             pipe,
             peer: None,

@@ -1,6 +1,7 @@
 //! What a NATS link is told: where the servers are, who it is there, and how much may be under way.
 
 use super::identity::{Card, Identity};
+use super::pipe::GONE;
 use async_nats::ConnectOptions;
 use std::fmt;
 use std::io;
@@ -31,6 +32,9 @@ pub struct NatsOptions {
     /// How long a connection survives without a word from its other side, be NATS away or the other side. Longer
     /// than the time after which the master takes a silent node for lost, since that is the master's to say.
     pub patience: Duration,
+    /// How long the servers may say that a peer's process is not there before it counts as gone: it may be about to connect
+    /// again. 1 s as a rule: a process that has died is to be noticed.
+    pub absence: Duration,
 }
 
 impl NatsOptions {
@@ -49,6 +53,7 @@ impl NatsOptions {
             tls: None,
             window: 1 << 20,
             patience: Duration::from_secs(12),
+            absence: GONE,
         }
     }
 
@@ -107,6 +112,7 @@ impl fmt::Debug for NatsOptions {
             .field("tls", &self.tls)
             .field("window", &self.window)
             .field("patience", &self.patience)
+            .field("absence", &self.absence)
             .finish()
     }
 }

@@ -21,7 +21,7 @@ const CHUNK: usize = 128 << 10;
 const QUIET: Duration = Duration::from_secs(1);
 /// How long the servers may say that the other side is not there before it counts as gone: it may be about to
 /// connect again.
-const GONE: Duration = Duration::from_secs(1);
+pub(super) const GONE: Duration = Duration::from_secs(1);
 /// The same after our own connection to NATS was made anew: the other side may need longer.
 const GONE_AFTER_UP: Duration = Duration::from_secs(4);
 /// The least that may be on its way after something was lost: who is cut off for slowness would be cut off again by
@@ -71,6 +71,7 @@ pub(super) struct Pipe {
     /// What the other side may send before it is read here.
     window: usize,
     patience: Duration,
+    absence: Duration,
     // Outwards: what the other side's node has not read, and how much of that has been published.
     unread: VecDeque<Bytes>,
     published: usize,
@@ -109,6 +110,7 @@ impl Pipe {
         Pipe {
             window,
             patience,
+            absence: GONE,
             unread: VecDeque::new(),
             published: 0,
             highest: 0,
@@ -134,6 +136,11 @@ impl Pipe {
             gone_at: None,
             over: None,
         }
+    }
+
+    /// One whose other side may be away for that long.
+    pub(super) fn with_absence(self, absence: Duration) -> Pipe {
+        Pipe { absence, ..self }
     }
 
     /// The other side is there, and takes `room` bytes unread.
@@ -387,7 +394,7 @@ impl Pipe {
             return None;
         }
         let up = up_since?;
-        if self.gone_at.is_some_and(|at| since(at) >= GONE && since(up) >= GONE_AFTER_UP) {
+        if self.gone_at.is_some_and(|at| since(at) >= self.absence && since(up) >= GONE_AFTER_UP) {
             let why = "the other side has no connection to NATS any more";
             self.end_with(Over::new(io::ErrorKind::ConnectionReset, why));
             return None;
